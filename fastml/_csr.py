@@ -1,0 +1,26 @@
+"""Compressed sparse rows, as the kernels take them on any device."""
+
+from typing import Any, NamedTuple
+
+
+class CSR(NamedTuple):
+    """A sparse matrix by rows, its indices already checked against its shape.
+
+    Row ``i`` holds ``data[indptr[i]:indptr[i + 1]]`` at columns ``indices[indptr[i]:indptr[i + 1]]``; columns may
+    come in any order, and one that occurs twice counts as the sum.
+
+    Attributes
+    ----------
+    data : array of shape (nnz,), float32 or float64
+    indices, indptr : arrays of shape (nnz,) and (n_rows + 1,), both int32 or both int64
+    shape : tuple of two int
+    """
+
+    data: Any
+    indices: Any
+    indptr: Any
+    shape: tuple[int, int]
+
+    @property
+    def dtype(self):
+        return self.data.dtype

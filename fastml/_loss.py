@@ -1,0 +1,145 @@
+"""Losses of the user's own: scalar functions that the kernels compile into their loops."""
+
+import sys
+from functools import cached_property
+from typing import Any
+
+
+class Loss:
+    """A loss given by plain scalar functions, compiled into the same loop as the built-in ones.
+
+    Parameters
+    ----------
+    value : numba.njit function
+        ``f(y, margin) -> float``: the loss of one sample. y is -1 or +1 for classifiers, and as given for
+        regressors.
+    derivative : numba.njit function
+        ``f(y, margin) -> float``: its derivative by the margin.
+    second_derivative : numba.njit function, optional
+        ``f(y, margin) -> float``, for the solvers that use curvature.
+    inverse_link : numba.njit function, optional
+        ``f(margin) -> float``: the probability of the class +1; with it, classifiers have ``predict_proba``.
+    lipschitz : float, optional
+        A Lipschitz constant of ``derivative`` in the margin, for the solvers that take a fixed step.
+
+    Raises
+    ------
+    TypeError
+        If a function is not decorated with ``numba.njit``.
+    ValueError
+        If ``lipschitz`` is not positive.
+
+    Notes
+    -----
+    The functions are compiled with ``error_model="numpy"``: a division by zero gives inf or NaN, as in the built-in
+    losses, and ends the fit with the error for overflow.
+
+    Examples
+    --------
+    >>> from numba import njit
+    >>> from fastml import Loss
+    >>> @njit
+    ... def value(y, margin):
+    ...     return max(0.0, 1.0 - y * margin)
+    >>> @njit
+    ... def derivative(y, margin):
+    ...     return -y if y * margin <= 1.0 else 0.0
+    >>> hinge = Loss(value, derivative)
+    """
+
+    def __init__(
+        self,
+        value: Any,
+        derivative: Any,
+        *,
+        second_derivative: Any = None,
+        inverse_link: Any = None,
+        lipschitz: float | None = None,
+    ):
+        for name, function, required in (
+            ("value", value, True),
+            ("derivative", derivative, True),
+            ("second_derivative", second_derivative, False),
+            ("inverse_link", inverse_link, False),
+        ):
+            if not _is_compiled(function) and (required or function is not None):
+                raise TypeError(f"{name} must be a function decorated with numba.njit; got {function!r}.")
+        if lipschitz is not None and not lipschitz > 0:
+            raise ValueError(f"lipschitz must be a positive number or None; got {lipschitz!r}.")
+        self.value = value
+        self.derivative = derivative
+        self.second_derivative = second_derivative
+        self.inverse_link = inverse_link
+        self.lipschitz = lipschitz
+
+    def _functions(self) -> tuple[Any, ...]:
+        return self.value, self.derivative, self.second_derivative, self.inverse_link
+
+    def _key(self) -> tuple[Any, ...]:
+        return tuple(_function_key(f) for f in self._functions()) + (self.lipschitz,)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Loss) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        return f"Loss({self.value.__name__}, {self.derivative.__name__})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Machine code stays behind: the functions are compiled anew where they are unpickled.
+        return {name: value for name, value in vars(self).items() if not name.startswith("_compiled")}
+
+    @cached_property
+    def _compiled_value(self) -> Any:
+        return _compile_scalar("value", self.value)
+
+    @cached_property
+    def _compiled_derivative(self) -> Any:
+        return _compile_scalar("derivative", self.derivative)
+
+    @property
+    def value_address(self) -> int:
+        """Address of ``double value(double y, double margin)``, compiled."""
+        return self._compiled_value.address
+
+    @property
+    def derivative_address(self) -> int:
+        """Address of ``double derivative(double y, double margin)``, compiled."""
+        return self._compiled_derivative.address
+
+
+def _is_compiled(function: Any) -> bool:
+    # Numba takes half a second to import: a function that it has not seen is none of its.
+    dispatcher = sys.modules.get("numba.core.dispatcher")
+    return dispatcher is not None and isinstance(function, dispatcher.Dispatcher)
+
+
+def _compile_scalar(name: str, function: Any) -> Any:
+    import numba
+
+    inner = numba.njit(error_model="numpy")(function.py_func)
+
+    def scalar(y, margin):
+        return inner(y, margin)
+
+    try:
+        return numba.cfunc("float64(float64, float64)", error_model="numpy")(scalar)
+    except numba.core.errors.NumbaError as error:
+        raise TypeError(
+            f"{name} must compile as a function of two float64 that returns a float64: {error}"
+        ) from error
+
+
+def _function_key(function: Any) -> Any:
+    """What makes two functions the same: code, constants, defaults and closure, not the object."""
+    if function is None:
+        return None
+    python = function.py_func
+    closure = tuple(_hashable(cell.cell_contents) for cell in python.__closure__ or ())
+    return python.__code__, closure, python.__defaults__
+
+
+def _hashable(value: Any) -> Any:
+    return _function_key(value) if _is_compiled(value) else value

@@ -1,0 +1,186 @@
+"""The one gate through which every array enters."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import assert_all_finite, check_array, column_or_1d
+from sklearn.utils.validation import _check_n_features, validate_data
+
+from fastml._csr import CSR
+from fastml._device_input import device_of
+
+MAX_ROWS = np.iinfo(np.int32).max
+
+
+def check_X_y(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool) -> Any:
+    """Validate the input of ``fit`` as scikit-learn does, but for the search for NaN and inf in X.
+
+    That search would read all of X once more. The kernels notice a non-finite margin at no cost, and
+    ``raise_if_not_finite`` then finds out what was wrong.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its ``n_features_in_`` and ``feature_names_in_`` are set (``reset``) or compared.
+    X : array-like or sparse matrix of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,), optional
+    reset : bool
+
+    Returns
+    -------
+    X, or X and y
+        X is a C-contiguous ndarray or a CSR matrix of float32 or float64, the one passed where it was that already.
+
+    Raises
+    ------
+    ValueError, TypeError
+        With scikit-learn's wording; ValueError too for a sparse matrix whose indices lie outside its shape.
+    """
+    if device_of(X) == "cuda":
+        X = check_device_X(estimator, X, reset=reset)
+        return X if isinstance(y, str) else (X, _check_host_y(estimator, X, y))
+    if sparse.issparse(X):
+        check_compressed(X)
+    checked = validate_data(
+        estimator,
+        X,
+        y,
+        accept_sparse="csr",
+        dtype=[np.float64, np.float32],
+        order="C",
+        accept_large_sparse=True,
+        ensure_all_finite=False,
+        reset=reset,
+    )
+    X = checked[0] if isinstance(checked, tuple) else checked
+    if X.shape[0] > MAX_ROWS:
+        raise ValueError(f"X has {X.shape[0]} rows; at most {MAX_ROWS} are supported.")
+    return checked
+
+
+def check_device_X(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """Validate an X that lies in a GPU's memory, by its shape and dtype; it stays there.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its ``n_features_in_`` is set (``reset``) or compared.
+    X : array of shape (n_samples, n_features) with ``__cuda_array_interface__`` or DLPack
+    reset : bool
+
+    Returns
+    -------
+    cupy.ndarray
+        C-contiguous, float32 or float64.
+
+    Raises
+    ------
+    ValueError
+        If X is not 2-d, or has no rows or columns.
+    """
+    import cupy
+
+    X = cupy.asarray(X) if hasattr(X, "__cuda_array_interface__") else cupy.from_dlpack(X)
+    if X.ndim != 2:
+        raise ValueError(f"Expected 2D array, got {X.ndim}D array instead.")
+    for size, what in zip(X.shape, ("sample", "feature")):
+        if size == 0:
+            raise ValueError(
+                f"Found array with 0 {what}(s) (shape={X.shape}) while a minimum of 1 is required by "
+                f"{type(estimator).__name__}."
+            )
+    _check_n_features(estimator, X, reset=reset)
+    dtype = X.dtype if X.dtype in (np.float32, np.float64) else np.float64
+    return cupy.ascontiguousarray(X, dtype=dtype)
+
+
+def _check_host_y(estimator: Any, X: Any, y: Any) -> Any:
+    """y in host memory, where labels are encoded; it is small beside X."""
+    y = check_array(
+        y.get() if hasattr(y, "get") and device_of(y) == "cuda" else y, ensure_2d=False, dtype=None, input_name="y"
+    )
+    y = column_or_1d(y, warn=True)
+    if len(y) != X.shape[0]:
+        raise ValueError(f"Found input variables with inconsistent numbers of samples: {[X.shape[0], len(y)]}")
+    return y
+
+
+def raise_if_not_finite(estimator: Any, X: Any) -> None:
+    """scikit-learn's ValueError if X holds NaN or inf."""
+    if device_of(X) == "cuda":
+        import cupy
+
+        if not cupy.isfinite(X).all():
+            raise ValueError("Input X contains NaN or infinity.")
+        return
+    values = X.data if sparse.issparse(X) else X
+    assert_all_finite(values, estimator_name=type(estimator).__name__, input_name="X")
+
+
+def check_compressed(X: Any) -> None:
+    """Check that a sparse matrix's index arrays stay inside it, before compiled code follows them.
+
+    Parameters
+    ----------
+    X : sparse matrix or array
+        CSR, CSC or BSR; other formats are checked by SciPy as they are built, and pass.
+
+    Raises
+    ------
+    ValueError
+        Naming the array and what is wrong with it.
+    """
+    if X.format not in ("csr", "csc", "bsr"):
+        return
+    rows, columns = X.shape
+    if X.format == "bsr":
+        rows, columns = rows // X.blocksize[0], columns // X.blocksize[1]
+    n_major, n_minor = (columns, rows) if X.format == "csc" else (rows, columns)
+    indptr, indices = X.indptr, X.indices
+    for name, array in (("indptr", indptr), ("indices", indices)):
+        if array.ndim != 1 or array.dtype.kind != "i":
+            raise ValueError(f"X.{name} must be a 1-d array of integers; got {array.dtype} of shape {array.shape}.")
+    if len(indptr) != n_major + 1:
+        raise ValueError(f"X.indptr must have {n_major + 1} elements for shape {X.shape}; got {len(indptr)}.")
+    nnz = indptr[-1]
+    if indptr[0] != 0 or (indptr[1:] < indptr[:-1]).any():
+        raise ValueError("X.indptr must start with 0 and never decrease.")
+    if nnz > min(len(indices), len(X.data)):
+        raise ValueError(
+            f"X.indptr ends with {nnz}, but there are {len(indices)} indices and {len(X.data)} values."
+        )
+    # As unsigned numbers negative indices are huge: one pass finds both kinds.
+    if nnz and indices[:nnz].view(f"u{indices.dtype.itemsize}").max() >= n_minor:
+        raise ValueError(f"X.indices must lie in [0, {n_minor}) for shape {X.shape}.")
+
+
+def for_kernels(X: Any) -> Any:
+    """A validated X as the kernels take it: aligned, in the machine's byte order, sparse as ``CSR``."""
+    if device_of(X) == "cuda":
+        return X
+    if not sparse.issparse(X):
+        return np.require(X, dtype=X.dtype.newbyteorder("="), requirements=["C", "A"])
+    index = np.result_type(X.indices, X.indptr)
+    if index not in (np.int32, np.int64):
+        index = np.dtype(np.int64)
+    return CSR(
+        np.require(X.data, X.dtype.newbyteorder("="), ["C", "A"]),
+        np.require(X.indices, index, ["C", "A"]),
+        np.require(X.indptr, index, ["C", "A"]),
+        X.shape,
+    )
+
+
+@contextmanager
+def unchanged_on_error(estimator: Any) -> Iterator[None]:
+    """Give the estimator its attributes back if the block fails or is interrupted."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise

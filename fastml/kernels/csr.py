@@ -1,0 +1,1 @@
+from fastml._csr import CSR  # noqa: F401

@@ -1,0 +1,109 @@
+"""Arrays and matrix products on the device: CuPy's and cuBLAS' on a GPU, NumPy's in Numba's simulator.
+
+Structured arrays, which CuPy lacks, are Numba's device arrays. Everything is queued on CuPy's current stream.
+"""
+
+from functools import cache
+
+import numpy as np
+from numba import cuda
+from scipy.sparse import csr_matrix
+
+from fastml._csr import CSR
+from fastml.kernels.cuda._warp import SIMULATOR
+
+
+class _SimulatedArray(np.ndarray):
+    """An array that the simulator counts as the device's, so that it is told from the host's."""
+
+
+@cache
+def array_module():
+    """CuPy or its stand-in; imported at first use, since kernels also compile where there is no CuPy."""
+    if SIMULATOR:
+        return np
+    import cupy
+
+    return cupy
+
+
+def is_own(array):
+    """Whether an array is of the kind that this module makes."""
+    if SIMULATOR:
+        return isinstance(array, _SimulatedArray)
+    return isinstance(array, (array_module().ndarray, cuda.devicearray.DeviceNDArray))
+
+
+def to_device(array):
+    """C-ordered copy of a host array on the device."""
+    if SIMULATOR:
+        return np.array(array, order="C").view(_SimulatedArray)
+    array = np.asarray(array, order="C")
+    if array.dtype.names is not None:
+        return cuda.to_device(array, stream=stream())
+    return array_module().asarray(array)
+
+
+def to_host(array):
+    """NumPy array of the same values, once the device has come to them."""
+    if SIMULATOR:
+        return np.array(array)
+    if array.dtype.names is not None:
+        return array.copy_to_host(stream=stream())
+    return array_module().asnumpy(array)
+
+
+def empty(shape, dtype):
+    return array_module().empty(shape, dtype)
+
+
+def zeros(shape, dtype):
+    return array_module().zeros(shape, dtype)
+
+
+def matmul(a, b, out=None):
+    """Matrix product, into ``out`` if given."""
+    return array_module().matmul(a, b, out=out)
+
+
+def stream():
+    """The stream that arrays and kernels share, as a launch takes it."""
+    return 0 if SIMULATOR else cuda.external_stream(array_module().cuda.get_current_stream().ptr)
+
+
+def synchronize():
+    """Wait for all that is queued."""
+    if not SIMULATOR:
+        array_module().cuda.get_current_stream().synchronize()
+
+
+def as_own(array):
+    """An array that another library has on the device, without a copy."""
+    xp = array_module()
+    return xp.asarray(array) if hasattr(array, "__cuda_array_interface__") else xp.from_dlpack(array)
+
+
+def flat_records(records, dtype):
+    """View of a device array of records as a matrix of ``dtype``, one row per record."""
+    return records.view(dtype).reshape(len(records), len(records.dtype.names))
+
+
+def canonical(X):
+    """CSR of the same matrix with the columns of each row increasing, so that none occurs twice; X itself if it is so.
+
+    One pass over the column indices where they are. What fails it is sorted and summed in host memory.
+    """
+    if _columns_increase(X):
+        return X
+    host = csr_matrix(tuple(to_host(part) for part in (X.data, X.indices, X.indptr)), shape=X.shape)
+    host.sum_duplicates()
+    return CSR(to_device(host.data), to_device(host.indices), to_device(host.indptr), X.shape)
+
+
+def _columns_increase(X):
+    increasing = X.indices[1:] > X.indices[:-1]
+    starts = X.indptr[1:-1]
+    # Between the last entry of a row and the first of the next, anything goes.
+    starts = starts[(starts > 0) & (starts < X.indices.size)]
+    increasing[starts - 1] = True
+    return bool(increasing.all())

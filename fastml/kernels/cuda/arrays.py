@@ -1,0 +1,25 @@
+"""Moving arrays between the host and the GPU; the contract is ``fastml.kernels.reference.arrays``."""
+
+from fastml._csr import CSR
+from fastml._device_input import device_of
+from fastml.kernels.cuda import _device
+
+__all__ = ["all_finite", "fetch", "send"]
+
+
+def send(value):
+    if value is None:
+        return None
+    if isinstance(value, CSR):
+        return _device.canonical(CSR(send(value.data), send(value.indices), send(value.indptr), value.shape))
+    if _device.is_own(value):
+        return value
+    return _device.as_own(value) if device_of(value) == "cuda" else _device.to_device(value)
+
+
+def fetch(array):
+    return _device.to_host(array)
+
+
+def all_finite(array):
+    return bool(_device.array_module().isfinite(array).all())

@@ -1,0 +1,47 @@
+"""Moving a run's arrays between the host and the device that computes on them."""
+
+import numpy as np
+
+__all__ = ["all_finite", "fetch", "send"]
+
+
+def send(value):
+    """An array, a CSR, or None, on the device: the same object if it lies there already.
+
+    Parameters
+    ----------
+    value : array, fastml.kernels.csr.CSR or None
+
+    Returns
+    -------
+    array, CSR or None
+    """
+    return value
+
+
+def fetch(array):
+    """A device's array in host memory: the same object if it lies there already.
+
+    Parameters
+    ----------
+    array : array
+
+    Returns
+    -------
+    ndarray
+    """
+    return array
+
+
+def all_finite(array):
+    """Whether no element is NaN or infinite.
+
+    Parameters
+    ----------
+    array : array of floats, on the device
+
+    Returns
+    -------
+    bool
+    """
+    return bool(np.isfinite(array).all())

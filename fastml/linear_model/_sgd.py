@@ -1,0 +1,191 @@
+"""What the six estimators trained by stochastic gradient descent share.
+
+Each is scikit-learn's class of its name with ``fit`` and ``partial_fit`` of our own: parameters, their constraints,
+tags, probabilities and the sparsifying of ``coef_`` are inherited.
+"""
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight
+
+from fastml._config import resolve_device
+from fastml._device_input import device_of
+from fastml._log import log_ran
+from fastml._validation import for_kernels, raise_if_not_finite
+from fastml.kernels.sgd_state import Rule
+from fastml.solvers import sgd
+
+MAX_SEED = np.iinfo(np.int32).max
+
+# scikit-learn's: the intercept of sparse input moves more slowly, as most of its features are not present.
+SPARSE_INTERCEPT_DECAY = 0.01
+
+
+class Start(NamedTuple):
+    """Where a run begins: arrays of shape (n_models, n_features) and (n_models,)."""
+
+    coef: np.ndarray
+    intercept: np.ndarray
+    average_coef: np.ndarray | None = None
+    average_intercept: np.ndarray | None = None
+
+
+class StochasticGradientDescent:
+    """Mixin: from an estimator's parameters to a call of the solver, and from its solution to the attributes."""
+
+    def _objective(self) -> tuple[float, Any, str]:
+        """alpha, loss and learning rate schedule."""
+        return self.alpha, self.loss, self.learning_rate
+
+    def _rule(self, X: Any, one_class: bool) -> Rule:
+        _, loss, schedule = self._objective()
+        tracks_objective = self.tol is not None and not self.early_stopping
+        return Rule(
+            loss=loss,
+            penalty=self.penalty or "none",
+            schedule=schedule,
+            average=int(self.average),
+            fit_intercept=bool(self.fit_intercept),
+            one_class=one_class,
+            intercept_decay=SPARSE_INTERCEPT_DECAY if sparse.issparse(X) else 1.0,
+            record=bool(tracks_objective or self.verbose),
+        )
+
+    def _hyperparameters(self, **model: float) -> dict[str, float]:
+        alpha, _, _ = self._objective()
+        return {
+            "alpha": alpha,
+            "l1_ratio": self._get_l1_ratio(),
+            "eta0": self.eta0,
+            "power_t": self.power_t,
+            "epsilon": self.epsilon,
+            **model,
+        }
+
+    def _solve(
+        self,
+        X: Any,
+        target: np.ndarray,
+        sample_weight: np.ndarray | None,
+        hyperparameters: list[dict[str, float]],
+        start: Start,
+        max_iter: int,
+        seed: int | None,
+        validation: sgd.Validation | None = None,
+        one_class: bool = False,
+    ) -> sgd.Solution:
+        """Run the solver, and store what it found but for coef_ and intercept_, whose shapes differ."""
+        device = resolve_device(device_of(X), gpu_pays=False)
+        rule = self._rule(X, one_class)
+        models = sgd.make_models(rule, hyperparameters)
+        state = sgd.initial_state(rule, models, *start, t=getattr(self, "t_", 1.0))
+        stopping = sgd.Stopping(
+            max_iter, -np.inf if self.tol is None else self.tol, int(self.n_iter_no_change)
+        )
+        if validation is not None:  # the rows held out are not seen by the kernels
+            raise_if_not_finite(self, X)
+        try:
+            solution = sgd.solve(
+                for_kernels(X),
+                target,
+                sample_weight,
+                state,
+                rule,
+                stopping,
+                seed=seed,
+                validation=validation,
+                device=device,
+                verbose=self.verbose,
+            )
+        except ValueError:
+            raise_if_not_finite(self, X)
+            raise
+        self.n_iter_ = int(solution.n_iter.max())
+        self.t_ = getattr(self, "t_", 1.0) + self.n_iter_ * X.shape[0]
+        log_ran(self, "fit", device)
+        return solution
+
+    def _chosen_weights(self, solution: sgd.Solution) -> tuple[np.ndarray, np.ndarray]:
+        """The weights to predict with: averaged ones once there are any; both kinds are kept for partial_fit."""
+        if not self.average:
+            return solution.coef, solution.intercept
+        self._standard_coef, self._standard_intercept = solution.coef, solution.intercept
+        self._average_coef, self._average_intercept = solution.average_coef, solution.average_intercept
+        if self.average <= self.t_ - 1.0:
+            return solution.average_coef, solution.average_intercept
+        return solution.coef, solution.intercept
+
+    def _continued(self, dtype: np.dtype, intercept: np.ndarray) -> Start:
+        """Start where the last call of partial_fit stopped."""
+        coef = np.atleast_2d(self.coef_)
+        if not self.average:
+            return Start(coef.astype(dtype), intercept)
+        if getattr(self, "_average_coef", None) is None:  # averaging was switched on between two calls
+            return Start(coef.astype(dtype), intercept)
+        return Start(
+            np.atleast_2d(self._standard_coef).astype(dtype),
+            self._standard_intercept,
+            np.atleast_2d(self._average_coef).astype(dtype),
+            self._average_intercept,
+        )
+
+    def _sample_weight(self, sample_weight: Any, X: Any) -> np.ndarray | None:
+        """Validated weights in float64, rounded to X's precision as scikit-learn's are; None stays None."""
+        if sample_weight is None:
+            return None
+        checked = _check_sample_weight(
+            sample_weight, X, dtype=X.dtype, allow_all_zero_weights=bool(self.early_stopping)
+        )
+        return checked.astype(np.float64)
+
+    def _seed(self, random_state: Any) -> int | None:
+        """Seed of the permutations, drawn as scikit-learn draws it for a binary problem."""
+        random_state = check_random_state(random_state)
+        random_state.randint(1, MAX_SEED)
+        seed = random_state.randint(MAX_SEED)
+        return seed if self.shuffle else None
+
+    def _warn_after_fit(self) -> None:
+        if self.tol is not None and self.tol > -np.inf and self.n_iter_ == self.max_iter:
+            warnings.warn(
+                "Maximum number of iteration reached before convergence. Consider increasing max_iter to improve "
+                "the fit.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        if self.power_t < 0:
+            warnings.warn(
+                "Negative values for `power_t` are deprecated in version 1.8 and will raise an error in 1.10. "
+                "Use values in the range [0.0, inf) instead.",
+                FutureWarning,
+                stacklevel=3,
+            )
+
+
+def single_start(
+    n_features: int, dtype: np.dtype, coef_init: Any, intercept_init: Any, default_intercept: float = 0.0
+) -> Start:
+    """Initial weights of one model, as given to ``fit`` or zero.
+
+    Raises
+    ------
+    ValueError
+        If a given array has another shape.
+    """
+    coef = np.zeros((1, n_features), dtype)
+    intercept = np.full(1, default_intercept, dtype)
+    if coef_init is not None:
+        coef = np.asarray(coef_init, dtype=dtype).reshape(1, -1)
+        if coef.shape != (1, n_features):
+            raise ValueError("Provided coef_init does not match dataset.")
+    if intercept_init is not None:
+        intercept = np.asarray(intercept_init, dtype=dtype)
+        if intercept.shape not in ((1,), ()):
+            raise ValueError("Provided intercept_init does not match dataset.")
+        intercept = intercept.reshape(1)
+    return Start(coef, intercept)

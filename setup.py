@@ -1,0 +1,77 @@
+"""Build the C kernels: one source, compiled once per instruction-set level, linked into one extension.
+
+pyproject.toml holds everything else.
+"""
+
+import platform
+from pathlib import Path
+
+import numpy as np
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+SRC = Path("src_ext")
+
+# Explicit flags rather than -march=x86-64-v3: compilers older than GCC 11 have no names for the levels.
+X86_V2 = ["-msse4.2", "-mpopcnt", "-mcx16"]
+X86_V3 = X86_V2 + ["-mavx2", "-mfma", "-mbmi", "-mbmi2", "-mf16c", "-mlzcnt", "-mmovbe"]
+X86_V4 = X86_V3 + ["-mavx512f", "-mavx512bw", "-mavx512cd", "-mavx512dq", "-mavx512vl"]
+LEVELS = (
+    {"v2": X86_V2, "v3": X86_V3, "v4": X86_V4}
+    if platform.machine().lower() in ("x86_64", "amd64")
+    else {"generic": []}
+)
+
+CFLAGS = ["-O3", "-std=c11", "-fno-math-errno", "-ffp-contract=fast", "-Wall", "-Wno-unused-function"]
+
+# family -> the C files compiled once per level, and those compiled once.
+FAMILIES = {
+    "runtime": ([], ["threads.c", "../simd/dispatch.c"]),
+    "sgd": (["sgd.c"], ["shuffle.c"]),
+}
+
+
+def extension(family: str) -> Extension:
+    per_level, once = FAMILIES[family]
+    folder = SRC / family
+    return Extension(
+        f"fastml.kernels.cpu._{family}",
+        [str(folder / f"_{family}.pyx"), *(str((folder / name).resolve().relative_to(Path.cwd())) for name in once)],
+        include_dirs=[str(SRC / "simd"), str(SRC / "runtime"), str(folder), np.get_include()],
+        depends=[str(header) for header in SRC.glob("*/*.h")] + [str(folder / name) for name in per_level],
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+        extra_compile_args=[*CFLAGS, "-pthread"],
+        extra_link_args=["-pthread"],
+    )
+
+
+class build_kernels(build_ext):
+    """build_ext that also compiles each family's per-level sources, once per level."""
+
+    def build_extension(self, ext):
+        family = ext.name.rpartition("._")[2]
+        ext.extra_objects = [
+            built
+            for level, flags in LEVELS.items()
+            for name in FAMILIES[family][0]
+            for built in self.compiler.compile(
+                [str(SRC / family / name)],
+                output_dir=str(Path(self.build_temp) / level),
+                macros=[("FASTML_LEVEL", level)],
+                include_dirs=ext.include_dirs,
+                extra_postargs=[*CFLAGS, "-fPIC", *flags],
+                depends=ext.depends,
+            )
+        ]
+        super().build_extension(ext)
+
+
+setup(
+    ext_modules=cythonize(
+        [extension(family) for family in FAMILIES],
+        language_level=3,
+        compiler_directives={"boundscheck": False, "wraparound": False, "initializedcheck": False},
+    ),
+    cmdclass={"build_ext": build_kernels},
+)

@@ -1,0 +1,182 @@
+"""Binding of the SGD kernels: arrays in, one C job out, its models shared among threads."""
+
+cimport numpy as cnp
+from libc.stdint cimport int32_t, int64_t, uint32_t, uintptr_t
+from fastml.kernels.cpu cimport _runtime
+
+import numpy as np
+
+from fastml.kernels.cpu._runtime import LEVEL
+from fastml._csr import CSR
+from fastml.kernels.sgd_state import LOSSES, MODEL, PENALTIES, PROGRESS, SCHEDULES
+
+cnp.import_array()
+
+ctypedef double (*custom_function)(double, double) noexcept nogil
+
+cdef extern from "sgd.h":
+    ctypedef struct sgd_model:
+        int64_t positive_class
+
+    ctypedef struct sgd_progress:
+        double wscale
+
+    ctypedef struct sgd_job:
+        const void *data
+        const void *indices
+        const void *indptr
+        Py_ssize_t n_features
+        const int32_t *label
+        const double *value
+        const double *sample_weight
+        const int32_t *order
+        Py_ssize_t n_steps
+        void *coef
+        void *average_coef
+        void *applied_l1
+        const sgd_model *models
+        sgd_progress *progress
+        int loss, penalty, schedule, fit_intercept, one_class, record
+        double average, intercept_decay
+        custom_function custom_value
+        custom_function custom_derivative
+
+    ctypedef void (*sgd_run)(const sgd_job *, const int32_t *, Py_ssize_t) noexcept nogil
+    ctypedef void (*sgd_fold)(const sgd_job *, Py_ssize_t) noexcept nogil
+
+    ctypedef struct sgd_kernels:
+        sgd_run dense_f32, dense_f64, csr_f32_i32, csr_f32_i64, csr_f64_i32, csr_f64_i64
+        sgd_fold fold_f32, fold_f64
+
+    const sgd_kernels *SGD_KERNELS(int level) nogil
+    void sgd_shuffle(int32_t *order, Py_ssize_t n, uint32_t seed) noexcept nogil
+
+# The C structs are these dtypes, field by field.
+assert MODEL.itemsize == sizeof(sgd_model) and PROGRESS.itemsize == sizeof(sgd_progress)
+
+cdef const sgd_kernels *KERNELS = SGD_KERNELS(LEVEL)
+
+cdef dict LOSS_CODES = {name: code for code, name in enumerate(LOSSES)}
+cdef dict PENALTY_CODES = {name: code for code, name in enumerate(PENALTIES)}
+cdef dict SCHEDULE_CODES = {name: code for code, name in enumerate(SCHEDULES)}
+cdef int CUSTOM = len(LOSSES)
+
+
+cdef cnp.ndarray checked(array, int type_number, str name):
+    """The array, if it is C-contiguous and of the type that the C code will read it as."""
+    cdef cnp.ndarray checked_array = array
+    if cnp.PyArray_TYPE(checked_array) != type_number or not cnp.PyArray_IS_C_CONTIGUOUS(checked_array):
+        raise TypeError(f"{name} must be C-contiguous of type number {type_number}; got {checked_array.dtype}.")
+    return checked_array
+
+
+cdef struct Shared:
+    sgd_run run
+    const sgd_job *job
+    const int32_t *active
+    Py_ssize_t n_active
+
+
+cdef void run_share(void *context, int share, int n_shares) noexcept nogil:
+    cdef Shared *shared = <Shared *> context
+    cdef Py_ssize_t first = shared.n_active * share // n_shares
+    cdef Py_ssize_t last = shared.n_active * (share + 1) // n_shares
+    shared.run(shared.job, shared.active + first, last - first)
+
+
+cdef sgd_job state_job(state) except *:
+    """The part of a job that the state's arrays make up."""
+    cdef sgd_job job
+    cdef cnp.ndarray coef = state.coef
+    cdef int real = cnp.PyArray_TYPE(coef)
+    job.n_features = coef.shape[1]
+    job.coef = cnp.PyArray_DATA(checked(coef, real, "coef"))
+    job.average_coef = job.applied_l1 = NULL
+    if state.average_coef is not None:
+        job.average_coef = cnp.PyArray_DATA(checked(state.average_coef, real, "average_coef"))
+    if state.applied_l1 is not None:
+        job.applied_l1 = cnp.PyArray_DATA(checked(state.applied_l1, real, "applied_l1"))
+    job.models = <const sgd_model *> cnp.PyArray_DATA(<cnp.ndarray> state.models)
+    job.progress = <sgd_progress *> cnp.PyArray_DATA(<cnp.ndarray> state.progress)
+    return job
+
+
+def epoch(X, target, sample_weight, order, state, rule, int n_threads):
+    """See ``fastml.kernels.reference.sgd.epoch``; ``n_threads`` share the models."""
+    cdef sgd_job job = state_job(state)
+    cdef Shared shared
+    cdef int real = cnp.PyArray_TYPE(<cnp.ndarray> state.coef)
+    cdef bint single = real == cnp.NPY_FLOAT32
+    cdef int index
+    cdef int reserved
+
+    if isinstance(X, CSR):
+        index = cnp.PyArray_TYPE(<cnp.ndarray> X.indices)
+        job.data = cnp.PyArray_DATA(checked(X.data, real, "X.data"))
+        job.indices = cnp.PyArray_DATA(checked(X.indices, index, "X.indices"))
+        job.indptr = cnp.PyArray_DATA(checked(X.indptr, index, "X.indptr"))
+        if index == cnp.NPY_INT32:
+            shared.run = KERNELS.csr_f32_i32 if single else KERNELS.csr_f64_i32
+        elif index == cnp.NPY_INT64:
+            shared.run = KERNELS.csr_f32_i64 if single else KERNELS.csr_f64_i64
+        else:
+            raise TypeError(f"X.indices must be int32 or int64; got {X.indices.dtype}.")
+    else:
+        job.data = cnp.PyArray_DATA(checked(X, real, "X"))
+        job.indices = job.indptr = NULL
+        shared.run = KERNELS.dense_f32 if single else KERNELS.dense_f64
+
+    job.label = NULL
+    job.value = NULL
+    if cnp.PyArray_TYPE(<cnp.ndarray> target) == cnp.NPY_INT32:
+        job.label = <const int32_t *> cnp.PyArray_DATA(checked(target, cnp.NPY_INT32, "target"))
+    else:
+        job.value = <const double *> cnp.PyArray_DATA(checked(target, cnp.NPY_FLOAT64, "target"))
+    job.sample_weight = NULL
+    if sample_weight is not None:
+        job.sample_weight = <const double *> cnp.PyArray_DATA(
+            checked(sample_weight, cnp.NPY_FLOAT64, "sample_weight"))
+    job.order = <const int32_t *> cnp.PyArray_DATA(checked(order, cnp.NPY_INT32, "order"))
+    job.n_steps = (<cnp.ndarray> order).shape[0]
+
+    job.custom_value = job.custom_derivative = NULL
+    if isinstance(rule.loss, str):
+        job.loss = LOSS_CODES[rule.loss]
+    else:
+        job.loss = CUSTOM
+        job.custom_value = <custom_function> <uintptr_t> rule.loss.value_address
+        job.custom_derivative = <custom_function> <uintptr_t> rule.loss.derivative_address
+    job.penalty = PENALTY_CODES[rule.penalty]
+    job.schedule = SCHEDULE_CODES[rule.schedule]
+    job.average = rule.average
+    job.fit_intercept = rule.fit_intercept
+    job.one_class = rule.one_class
+    job.intercept_decay = rule.intercept_decay
+    job.record = rule.record
+
+    shared.job = &job
+    shared.active = <const int32_t *> cnp.PyArray_DATA(checked(state.active, cnp.NPY_INT32, "active"))
+    shared.n_active = (<cnp.ndarray> state.active).shape[0]
+    with nogil:
+        reserved = _runtime.reserve(<int> min(<Py_ssize_t> n_threads, shared.n_active), n_threads)
+        _runtime.fork_join(run_share, &shared, reserved)
+        _runtime.release(reserved)
+
+
+def fold(state):
+    """See ``fastml.kernels.reference.sgd.fold``."""
+    cdef sgd_job job = state_job(state)
+    cdef sgd_fold fold_model = (
+        KERNELS.fold_f32 if cnp.PyArray_TYPE(<cnp.ndarray> state.coef) == cnp.NPY_FLOAT32 else KERNELS.fold_f64
+    )
+    cdef Py_ssize_t n_models = (<cnp.ndarray> state.coef).shape[0]
+    for k in range(n_models):
+        fold_model(&job, k)
+
+
+def shuffle(cnp.ndarray order, uint32_t seed):
+    """See ``fastml.kernels.reference.sgd.shuffle``."""
+    cdef int32_t *rows = <int32_t *> cnp.PyArray_DATA(checked(order, cnp.NPY_INT32, "order"))
+    cdef Py_ssize_t n = order.shape[0]
+    with nogil:
+        sgd_shuffle(rows, n, seed)

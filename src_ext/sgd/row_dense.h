@@ -1,0 +1,146 @@
+/* What a step does with one dense row: the rows of kernels/reference/sgd.py, for REAL of KIND. */
+#define ROW OF(row, VARIANT)
+#define VEC OF(vec, KIND)
+#define MEM OF(mem, KIND)
+#define LANES OF(LANES, KIND)
+#define LOAD_PART OF(load_part, KIND)
+#define STORE_PART OF(store_part, KIND)
+#define SUM OF(sum, KIND)
+
+typedef struct {
+    const REAL *x;
+    ptrdiff_t n;
+} ROW;
+
+INLINE ROW OF(row_at, VARIANT)(const sgd_job *job, ptrdiff_t i) {
+    return (ROW){(const REAL *)job->data + i * job->n_features, job->n_features};
+}
+
+/* Rows come in random order, which no hardware prefetcher follows: ask for the row some 8 KiB of rows ahead. */
+INLINE void OF(prefetch, VARIANT)(const sgd_job *job, ptrdiff_t step) {
+    ptrdiff_t bytes = job->n_features * (ptrdiff_t)sizeof(REAL);
+    ptrdiff_t ahead = bytes >= 4096 ? 2 : bytes <= 512 ? 16 : 8192 / bytes;
+    if (step + ahead >= job->n_steps)
+        return;
+    const char *row = (const char *)job->data + job->order[step + ahead] * bytes;
+    for (ptrdiff_t b = 0; b < bytes; b += 64)
+        __builtin_prefetch(row + b);
+    __builtin_prefetch(row + bytes - 1);
+}
+
+/* dots[m] = x . w[m] for m < count, a compile-time constant; each with `chains` partial sums, so that the latency
+   of one multiply-add is hidden by the others. */
+INLINE void OF(dots_n, VARIANT)(ROW row, const REAL *const *w, double *dots, const int count, const int chains) {
+    VEC sums[8][4] = {{{0}}};
+    ptrdiff_t j = 0;
+    for (; j + chains * LANES <= row.n; j += chains * LANES)
+        for (int c = 0; c < chains; c++) {
+            VEC x = *(const MEM *)(row.x + j + c * LANES);
+            for (int m = 0; m < count; m++)
+                sums[m][c] += x * *(const MEM *)(w[m] + j + c * LANES);
+        }
+    for (; j + LANES <= row.n; j += LANES) {
+        VEC x = *(const MEM *)(row.x + j);
+        for (int m = 0; m < count; m++)
+            sums[m][0] += x * *(const MEM *)(w[m] + j);
+    }
+    if (j < row.n) {
+        VEC x = LOAD_PART(row.x + j, row.n - j);
+        for (int m = 0; m < count; m++)
+            sums[m][chains - 1] += x * LOAD_PART(w[m] + j, row.n - j);
+    }
+    for (int m = 0; m < count; m++) {
+        VEC total = sums[m][0];
+        for (int c = 1; c < chains; c++)
+            total += sums[m][c];
+        dots[m] = (double)SUM(total);
+    }
+}
+
+SHARED void OF(dots, VARIANT)(ROW row, const REAL *const *w, double *dots, ptrdiff_t count) {
+    switch (count) {
+    case 1:
+        OF(dots_n, VARIANT)(row, w, dots, 1, 4);
+        break;
+    case 2:
+        OF(dots_n, VARIANT)(row, w, dots, 2, 4);
+        break;
+    case 3:
+        OF(dots_n, VARIANT)(row, w, dots, 3, 2);
+        break;
+    case 4:
+        OF(dots_n, VARIANT)(row, w, dots, 4, 2);
+        break;
+    case 5:
+        OF(dots_n, VARIANT)(row, w, dots, 5, 2);
+        break;
+    case 6:
+        OF(dots_n, VARIANT)(row, w, dots, 6, 2);
+        break;
+    case 7:
+        OF(dots_n, VARIANT)(row, w, dots, 7, 1);
+        break;
+    default:
+        OF(dots_n, VARIANT)(row, w, dots, 8, 1);
+    }
+}
+
+SHARED double OF(sq_norm, VARIANT)(ROW row) {
+    double dot;
+    const REAL *x = row.x;
+    OF(dots_n, VARIANT)(row, &x, &dot, 1, 4);
+    return dot;
+}
+
+/* w += c x. */
+INLINE void OF(add, VARIANT)(ROW row, REAL *w, REAL c) {
+    ptrdiff_t j = 0;
+    for (; j + LANES <= row.n; j += LANES)
+        *(MEM *)(w + j) += c * *(const MEM *)(row.x + j);
+    if (j < row.n)
+        STORE_PART(w + j, LOAD_PART(w + j, row.n - j) + c * LOAD_PART(row.x + j, row.n - j), row.n - j);
+}
+
+/* w += c x, and the squared l2 norm of the sum. */
+SHARED double OF(add_sq_norm, VARIANT)(ROW row, REAL *w, REAL c) {
+    VEC sums[2] = {{0}};
+    ptrdiff_t j = 0;
+    for (; j + 2 * LANES <= row.n; j += 2 * LANES)
+        for (int u = 0; u < 2; u++) {
+            VEC sum = *(const MEM *)(w + j + u * LANES) + c * *(const MEM *)(row.x + j + u * LANES);
+            *(MEM *)(w + j + u * LANES) = sum;
+            sums[u] += sum * sum;
+        }
+    for (; j < row.n; j += LANES) {
+        ptrdiff_t left = row.n - j;
+        VEC sum;
+        if (left >= LANES) {
+            sum = *(const MEM *)(w + j) + c * *(const MEM *)(row.x + j);
+            *(MEM *)(w + j) = sum;
+        } else {
+            sum = LOAD_PART(w + j, left) + c * LOAD_PART(row.x + j, left);
+            STORE_PART(w + j, sum, left);
+        }
+        sums[0] += sum * sum;
+    }
+    return (double)SUM(sums[0] + sums[1]);
+}
+
+SHARED double OF(l1_norm, VARIANT)(ROW row, const REAL *w) {
+    double sum = 0.0;
+    for (ptrdiff_t j = 0; j < row.n; j++)
+        sum += fabs((double)w[j]);
+    return sum;
+}
+
+SHARED void OF(truncate, VARIANT)(ROW row, REAL *w, REAL *applied, double wscale, double cumulative) {
+    for (ptrdiff_t j = 0; j < row.n; j++)
+        OF(truncate_weight, KIND)(w + j, applied + j, wscale, cumulative);
+}
+
+#undef VEC
+#undef MEM
+#undef LANES
+#undef LOAD_PART
+#undef STORE_PART
+#undef SUM

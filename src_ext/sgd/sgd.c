@@ -1,0 +1,50 @@
+/* Every combination of element type and storage, from one loop; compiled once per instruction-set level. */
+#include "sgd.h"
+
+#define REAL float
+#define KIND f32
+#define WSCALE_FLOOR 1e-6
+#include "weights.h"
+#define VARIANT dense_f32
+#include "row_dense.h"
+#include "steps.h"
+#undef VARIANT
+#define INDEX int32_t
+#define VARIANT csr_f32_i32
+#include "row_csr.h"
+#include "steps.h"
+#undef INDEX
+#undef VARIANT
+#define INDEX int64_t
+#define VARIANT csr_f32_i64
+#include "row_csr.h"
+#include "steps.h"
+#undef INDEX
+#undef VARIANT
+#undef REAL
+#undef KIND
+#undef WSCALE_FLOOR
+
+#define REAL double
+#define KIND f64
+#define WSCALE_FLOOR 1e-9
+#include "weights.h"
+#define VARIANT dense_f64
+#include "row_dense.h"
+#include "steps.h"
+#undef VARIANT
+#define INDEX int32_t
+#define VARIANT csr_f64_i32
+#include "row_csr.h"
+#include "steps.h"
+#undef INDEX
+#undef VARIANT
+#define INDEX int64_t
+#define VARIANT csr_f64_i64
+#include "row_csr.h"
+#include "steps.h"
+
+const sgd_kernels FASTML_AT_LEVEL(sgd_kernels) = {
+    run_dense_f32,   run_dense_f64,   run_csr_f32_i32, run_csr_f32_i64,
+    run_csr_f64_i32, run_csr_f64_i64, fold_f32,        fold_f64,
+};

@@ -1,0 +1,164 @@
+/* The loop: one step per row and model, in the order of kernels/reference/sgd.py, whose numbering the comments use.
+ *
+ * The loss is a constant of each instance (run_ below makes ten); what else the rule says is the same for every
+ * step, so its branches are predicted.
+ */
+enum { OF(GROUP, VARIANT) = 8 };
+
+INLINE double OF(learning_rate, VARIANT)(const sgd_job *job, const sgd_model *model, const sgd_progress *progress) {
+    switch (job->schedule) {
+    case SCHEDULE_OPTIMAL:
+        return 1.0 / (model->alpha * (model->optimal_init + progress->t - 1.0));
+    case SCHEDULE_INVSCALING:
+        /* pow costs as much as a short row; the two defaults are square roots. */
+        return model->eta0 / (model->power_t == 0.5    ? sqrt(progress->t)
+                              : model->power_t == 0.25 ? sqrt(sqrt(progress->t))
+                                                       : pow(progress->t, model->power_t));
+    default:
+        return progress->eta;
+    }
+}
+
+/* Loss and objective at margin p, before the step. */
+INLINE void OF(record, VARIANT)(const sgd_job *job, const sgd_model *model, sgd_progress *progress, int loss,
+                                double y, double p) {
+    double value = loss_value(job, model, loss, y, p);
+    progress->loss += value;
+    if (job->schedule < SCHEDULE_PA1) {
+        if (job->penalty != PENALTY_NONE)
+            value += model->alpha * ((1.0 - model->l1_ratio) * 0.5 * progress->sq_norm +
+                                     model->l1_ratio * progress->l1_norm);
+        if (job->one_class)
+            value += progress->intercept * model->alpha;
+    }
+    progress->objective += value;
+}
+
+/* Crammer et al., eqs. 3 and 7. */
+INLINE double OF(passive_aggressive, VARIANT)(const sgd_job *job, const sgd_model *model, int loss, double y,
+                                              double p, double sq_norm_x) {
+    double value = loss_value(job, model, loss, y, p), length;
+    if (job->schedule == SCHEDULE_PA1)
+        length = fmin(model->eta0, value / sq_norm_x);
+    else
+        length = value / (sq_norm_x + 0.5 / model->eta0);
+    if (loss == LOSS_HINGE)
+        return length * y;
+    return y - p < 0.0 ? -length : length;
+}
+
+/* w += update x, and the norms that the objective counts. */
+INLINE void OF(add_row, VARIANT)(const sgd_job *job, ROW row, REAL *w, sgd_progress *progress, double update) {
+    REAL c = (REAL)(update / progress->wscale);
+    if (!job->record || job->penalty == PENALTY_NONE) {
+        OF(add, VARIANT)(row, w, c);
+        return;
+    }
+    progress->sq_norm = OF(add_sq_norm, VARIANT)(row, w, c) * progress->wscale * progress->wscale;
+    if (job->penalty != PENALTY_L2)
+        progress->l1_norm = OF(l1_norm, VARIANT)(row, w) * progress->wscale;
+}
+
+SHARED void OF(average, VARIANT)(const sgd_job *job, ROW row, ptrdiff_t k, sgd_progress *progress, double update) {
+    double n_averaged = progress->t - job->average + 1.0;
+    if (update != 0.0)
+        OF(add, VARIANT)(row, (REAL *)job->average_coef + k * job->n_features,
+                         (REAL)(-update / progress->wscale * progress->average_a));
+    if (n_averaged > 1.0)
+        progress->average_b /= 1.0 - 1.0 / n_averaged;
+    progress->average_a += progress->average_b * progress->wscale / n_averaged;
+    progress->average_intercept += (progress->intercept - progress->average_intercept) / n_averaged;
+}
+
+INLINE void OF(step, VARIANT)(const sgd_job *job, ROW row, ptrdiff_t k, int loss, double y, double sample_weight,
+                              double dot) {
+    const sgd_model *model = &job->models[k];
+    sgd_progress *progress = &job->progress[k];
+    REAL *w = (REAL *)job->coef + k * job->n_features;
+    double p = progress->wscale * dot + progress->intercept;                     /* 1 */
+    progress->finite += p - p;
+    double eta = progress->eta = OF(learning_rate, VARIANT)(job, model, progress); /* 2 */
+    if (job->record)
+        OF(record, VARIANT)(job, model, progress, loss, y, p);
+
+    double update;
+    if (job->schedule >= SCHEDULE_PA1 && (loss == LOSS_HINGE || loss == LOSS_EPSILON_INSENSITIVE)) {
+        double sq_norm_x = OF(sq_norm, VARIANT)(row);
+        if (job->schedule == SCHEDULE_PA1 && sq_norm_x == 0.0)
+            return;
+        update = OF(passive_aggressive, VARIANT)(job, model, loss, y, p, sq_norm_x);
+    } else {
+        double derivative = loss_derivative(job, model, loss, y, p);
+        /* Written so that a NaN stays one. */
+        derivative = derivative < -1e12 ? -1e12 : derivative > 1e12 ? 1e12 : derivative;
+        update = -eta * derivative;
+    }
+    update *= (y > 0.0 ? model->weight_pos : model->weight_neg) * sample_weight;
+
+    if (job->penalty != PENALTY_NONE) { /* 3 */
+        double shrink = 1.0 - (1.0 - model->l1_ratio) * eta * model->alpha;
+        shrink = shrink < 0.0 ? 0.0 : shrink;
+        progress->wscale *= shrink;
+        progress->sq_norm *= shrink * shrink;
+        progress->l1_norm *= shrink;
+        if (progress->wscale < WSCALE_FLOOR)
+            OF(fold, KIND)(job, k);
+    }
+    if (update != 0.0) /* 4 */
+        OF(add_row, VARIANT)(job, row, w, progress, update);
+    if (job->fit_intercept)
+        progress->intercept += (update - (job->one_class ? eta * model->alpha : 0.0)) * job->intercept_decay;
+    if (job->average_coef && job->average <= progress->t) /* 5 */
+        OF(average, VARIANT)(job, row, k, progress, update);
+    if (job->applied_l1) { /* 6 */
+        progress->cumulative_l1 += model->l1_ratio * eta * model->alpha;
+        OF(truncate, VARIANT)(row, w, (REAL *)job->applied_l1 + k * job->n_features, progress->wscale,
+                              progress->cumulative_l1);
+    }
+    progress->t += 1.0;
+}
+
+INLINE void OF(run_loss, VARIANT)(const sgd_job *job, const int32_t *active, ptrdiff_t n_active, const int loss) {
+    const REAL *w[OF(GROUP, VARIANT)];
+    double dots[OF(GROUP, VARIANT)];
+    for (ptrdiff_t s = 0; s < job->n_steps; s++) {
+        ptrdiff_t i = job->order[s];
+        OF(prefetch, VARIANT)(job, s);
+        ROW row = OF(row_at, VARIANT)(job, i);
+        double weight = job->sample_weight ? job->sample_weight[i] : 1.0;
+        for (ptrdiff_t g = 0; g < n_active; g += OF(GROUP, VARIANT)) {
+            ptrdiff_t count = n_active - g < OF(GROUP, VARIANT) ? n_active - g : OF(GROUP, VARIANT);
+            for (ptrdiff_t m = 0; m < count; m++)
+                w[m] = (const REAL *)job->coef + active[g + m] * job->n_features;
+            OF(dots, VARIANT)(row, w, dots, count);
+            for (ptrdiff_t m = 0; m < count; m++) {
+                ptrdiff_t k = active[g + m];
+                double y = job->label ? (job->label[i] == job->models[k].positive_class ? 1.0 : -1.0)
+                                      : job->value[i];
+                OF(step, VARIANT)(job, row, k, loss, y, weight, dots[m]);
+            }
+        }
+    }
+}
+
+static void OF(run, VARIANT)(const sgd_job *job, const int32_t *active, ptrdiff_t n_active) {
+    switch (job->loss) {
+#define INSTANCE(loss)                                                                                       \
+    case loss:                                                                                               \
+        OF(run_loss, VARIANT)(job, active, n_active, loss);                                                  \
+        break;
+        INSTANCE(LOSS_HINGE)
+        INSTANCE(LOSS_SQUARED_HINGE)
+        INSTANCE(LOSS_PERCEPTRON)
+        INSTANCE(LOSS_LOG)
+        INSTANCE(LOSS_MODIFIED_HUBER)
+        INSTANCE(LOSS_SQUARED_ERROR)
+        INSTANCE(LOSS_HUBER)
+        INSTANCE(LOSS_EPSILON_INSENSITIVE)
+        INSTANCE(LOSS_SQUARED_EPSILON_INSENSITIVE)
+        INSTANCE(LOSS_CUSTOM)
+#undef INSTANCE
+    }
+}
+
+#undef ROW

@@ -1,0 +1,92 @@
+/* Vectors of the widest kind that the level being compiled has, in GCC's and Clang's portable notation. */
+#ifndef FASTML_VECTOR_H
+#define FASTML_VECTOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX__)
+#include <immintrin.h>
+#endif
+
+#if defined(__AVX512F__)
+#define VEC_BYTES 64
+#elif defined(__AVX__)
+#define VEC_BYTES 32
+#else
+#define VEC_BYTES 16
+#endif
+
+typedef float vec_f32 __attribute__((vector_size(VEC_BYTES)));
+typedef double vec_f64 __attribute__((vector_size(VEC_BYTES)));
+/* The same in memory, at any address that suits an element. */
+typedef float mem_f32 __attribute__((vector_size(VEC_BYTES), aligned(4), may_alias));
+typedef double mem_f64 __attribute__((vector_size(VEC_BYTES), aligned(8), may_alias));
+enum { LANES_f32 = VEC_BYTES / 4, LANES_f64 = VEC_BYTES / 8 };
+
+#define INLINE static inline __attribute__((always_inline))
+/* A function that many specialised loops share: inlined into each, it would only lengthen the build. */
+#define SHARED static __attribute__((noinline))
+
+/* load_part: the first n elements at p (0 <= n < lanes), the other lanes zero; store_part writes those n alone. */
+#if defined(__AVX512F__)
+INLINE vec_f32 load_part_f32(const float *p, ptrdiff_t n) {
+    return (vec_f32)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+}
+INLINE vec_f64 load_part_f64(const double *p, ptrdiff_t n) {
+    return (vec_f64)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+}
+INLINE void store_part_f32(float *p, vec_f32 v, ptrdiff_t n) {
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+}
+INLINE void store_part_f64(double *p, vec_f64 v, ptrdiff_t n) {
+    _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
+}
+#else
+#define DEFINE_PARTS(kind, real)                                                                             \
+    INLINE vec_##kind load_part_##kind(const real *p, ptrdiff_t n) {                                         \
+        vec_##kind v = {0};                                                                                  \
+        for (ptrdiff_t i = 0; i < n; i++)                                                                    \
+            v[i] = p[i];                                                                                     \
+        return v;                                                                                            \
+    }                                                                                                        \
+    INLINE void store_part_##kind(real *p, vec_##kind v, ptrdiff_t n) {                                      \
+        for (ptrdiff_t i = 0; i < n; i++)                                                                    \
+            p[i] = v[i];                                                                                     \
+    }
+DEFINE_PARTS(f32, float)
+DEFINE_PARTS(f64, double)
+#undef DEFINE_PARTS
+#endif
+
+/* Sum over the lanes, by halves. */
+INLINE float sum_f32(vec_f32 v) {
+    typedef float quarter __attribute__((vector_size(16)));
+    quarter parts[VEC_BYTES / 16];
+    memcpy(parts, &v, sizeof v);
+    quarter s = parts[0];
+#if VEC_BYTES >= 32
+    s += parts[1];
+#endif
+#if VEC_BYTES >= 64
+    s += parts[2] + parts[3];
+#endif
+    return (s[0] + s[2]) + (s[1] + s[3]);
+}
+
+INLINE double sum_f64(vec_f64 v) {
+    typedef double half __attribute__((vector_size(16)));
+    half parts[VEC_BYTES / 16];
+    memcpy(parts, &v, sizeof v);
+    half s = parts[0];
+#if VEC_BYTES >= 32
+    s += parts[1];
+#endif
+#if VEC_BYTES >= 64
+    s += parts[2] + parts[3];
+#endif
+    return s[0] + s[1];
+}
+
+#endif
