@@ -28,7 +28,7 @@ CFLAGS = ["-O3", "-std=c11", "-fno-math-errno", "-ffp-contract=fast", "-Wall", "
 # family -> the C files compiled once per level, and those compiled once.
 FAMILIES = {
     "runtime": ([], ["threads.c", "../simd/dispatch.c"]),
-    "sgd": (["sgd.c"], ["shuffle.c"]),
+    "sgd": (["sgd.c"], ["shuffle.c", "stream.c"]),
 }
 
 

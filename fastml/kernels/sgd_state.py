@@ -50,8 +50,15 @@ PROGRESS = np.dtype(
         ("loss", "f8"),  # sums over the rows since the solver last set them to zero
         ("objective", "f8"),
         ("finite", "f8"),  # 0 as long as every margin was finite, NaN from the first that was not
+        # Two threads never write to one cache line: 128 bytes, of which the last 24 are not used.
+        ("padding_0", "f8"),
+        ("padding_1", "f8"),
+        ("padding_2", "f8"),
     ]
 )
+
+# The derivative of a loss is clipped to this, against overflow (scikit-learn's bound).
+MAX_DLOSS = 1e12
 
 # Below this, wscale is folded into the weights (scikit-learn's thresholds).
 WSCALE_FLOOR = {np.dtype("f4"): 1e-6, np.dtype("f8"): 1e-9}
@@ -96,8 +103,8 @@ class State:
     Attributes
     ----------
     coef : array of shape (n_models, n_features), dtype of X
-        Weights before scaling by ``progress["wscale"]``.
-    average_coef : array like coef, or None without averaging
+        Weights before scaling by ``progress["wscale"]``; each model's are contiguous.
+    average_coef : array like coef, its strides too, or None without averaging
     applied_l1 : array like coef, or None without an l1 penalty
         q of Tsuruoka et al.: the l1 penalty that each weight has received.
     models : structured array of shape (n_models,), ``MODEL``

@@ -7,15 +7,14 @@ import numpy as np
 
 from fastml._progress import progress_bar
 from fastml.kernels import for_device
-from fastml._csr import CSR
 from fastml.kernels.reference.sgd import loss_derivative
 from fastml.kernels.sgd_state import MODEL, PROGRESS, Rule, State
 
-# Multiply-adds between two returns to the interpreter: tens of milliseconds, so that Ctrl-C is heard and the
-# progress bar moves.
-WORK_PER_CALL = 100_000_000
 # The "adaptive" schedule gives up below this learning rate.
 SMALLEST_ADAPTIVE_ETA = 1e-6
+
+
+CACHE_LINE = 64
 
 
 class Stopping(NamedTuple):
@@ -121,12 +120,11 @@ def initial_state(
     if average_intercept is not None:
         progress["average_intercept"] = average_intercept
     averaged = rule.average > 0
+    truncated = rule.penalty in ("l1", "elasticnet")
     return State(
-        coef=np.array(coef, order="C"),
-        average_coef=np.array(average_coef, order="C")
-        if averaged and average_coef is not None
-        else (np.zeros_like(coef, order="C") if averaged else None),
-        applied_l1=np.zeros_like(coef, order="C") if rule.penalty in ("l1", "elasticnet") else None,
+        coef=_weights(coef.shape, coef.dtype, coef),
+        average_coef=_weights(coef.shape, coef.dtype, average_coef) if averaged else None,
+        applied_l1=_weights(coef.shape, coef.dtype, None) if truncated else None,
         models=models,
         progress=progress,
         active=np.arange(n_models, dtype=np.int32),
@@ -172,18 +170,19 @@ def solve(
     """
     backend = for_device(device)
     sgd, arrays = backend.sgd, backend.arrays
+    tracker = _Tracker(stopping, rule, len(state.progress), validation)
     X, target, sample_weight = arrays.send(X), arrays.send(target), arrays.send(sample_weight)
     state = State(*(arrays.send(value) for value in vars(state).values()))
-    n_models = len(arrays.fetch(state.progress))
     order = np.arange(X.shape[0], dtype=np.int32)
-    tracker = _Tracker(stopping, rule, n_models, validation)
 
     with progress_bar(stopping.max_iter, "SGD", unit="epoch") as bar:
         for epoch in range(1, stopping.max_iter + 1):
             if seed is not None:
                 sgd.shuffle(order, seed)
             rows = order if validation is None else order[~validation.held_out[order]]
-            for chunk in _chunks(rows, X, len(tracker.active)):
+            size = sgd.rows_per_call(X, len(tracker.active))
+            for first in range(0, len(rows), size):
+                chunk = rows[first : first + size]
                 sgd.epoch(X, target, sample_weight, chunk, state, rule)
                 bar.update(len(chunk) / len(rows))
             progress = arrays.fetch(state.progress)
@@ -197,80 +196,91 @@ def solve(
             stopped = tracker.observe(epoch, progress, len(rows), state, arrays)
             if verbose:
                 _report(epoch, progress, tracker, len(rows))
-            if not len(tracker.active):
+            if not tracker.active:
                 break
             progress["loss"] = progress["objective"] = 0.0
             state.progress = arrays.send(progress)
             if stopped:
-                state.active = arrays.send(tracker.active)
+                state.active = arrays.send(np.array(tracker.active, dtype=np.int32))
     sgd.fold(state)
     return _solution(state, tracker, arrays)
+
+
+def _weights(shape, dtype, values):
+    """Copy of values, or zeros, each model's on cache lines of its own: threads share models, not lines."""
+    n_models, n_features = shape
+    stride = -(-n_features * dtype.itemsize // CACHE_LINE) * CACHE_LINE
+    buffer = np.zeros(n_models * stride + CACHE_LINE, dtype=np.uint8)
+    start = -buffer.ctypes.data % CACHE_LINE
+    weights = buffer[start : start + n_models * stride].view(dtype).reshape(n_models, -1)[:, :n_features]
+    if values is not None:
+        weights[...] = values
+    return weights
 
 
 class NonFiniteInput(ValueError):
     """A margin was NaN or infinite although the weights are finite: X is not."""
 
 
-def _chunks(rows, X, n_models):
-    values_per_row = len(X.data) / max(1, X.shape[0]) if isinstance(X, CSR) else X.shape[1]
-    size = max(1, int(WORK_PER_CALL / max(1.0, (values_per_row + 20.0) * n_models)))
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
-
-
 def _solution(state, tracker, arrays):
     progress = arrays.fetch(state.progress)
     return Solution(
-        coef=arrays.fetch(state.coef),
+        coef=arrays.fetch(state.coef).copy(),
         intercept=progress["intercept"].copy(),
-        average_coef=None if state.average_coef is None else arrays.fetch(state.average_coef),
+        average_coef=None
+        if state.average_coef is None
+        else arrays.fetch(state.average_coef).copy(),
         average_intercept=progress["average_intercept"].copy(),
-        n_iter=tracker.n_iter,
+        n_iter=np.array(tracker.n_iter),
     )
 
 
 class _Tracker:
-    """Which models still learn, by scikit-learn's criterion."""
+    """Which models still learn, by scikit-learn's criterion.
+
+    Plain Python numbers: an epoch over a small data set lasts some microseconds, as long as one NumPy call.
+    """
 
     def __init__(self, stopping, rule, n_models, validation):
         self.stopping, self.rule, self.validation = stopping, rule, validation
-        self.active = np.arange(n_models, dtype=np.int32)
-        self.n_iter = np.zeros(n_models, dtype=np.int64)
-        self.best = np.full(n_models, np.inf)  # of the mean objective, or of the negated score
-        self.no_improvement = np.zeros(n_models, dtype=np.int64)
+        self.active = list(range(n_models))
+        self.n_iter = [0] * n_models
+        self.best = [np.inf] * n_models  # of the mean objective, or of the negated score
+        self.no_improvement = [0] * n_models
 
     def observe(self, epoch, progress, n_rows, state, arrays):
         """Take in an epoch's outcome; True if some model has stopped. ``progress["eta"]`` may be lowered."""
-        active = self.active
-        self.n_iter[active] = epoch
+        for k in self.active:
+            self.n_iter[k] = epoch
         if self.stopping.tol == -np.inf:
             return False
-        figure = self._figures(progress, n_rows, state, arrays)
-        best = self.best[active]
-        worse = figure > best - self.stopping.tol
-        self.no_improvement[active] = np.where(worse, self.no_improvement[active] + 1, 0)
-        self.best[active] = np.minimum(best, figure)
-        stuck = active[self.no_improvement[active] >= self.stopping.n_iter_no_change]
-        if not len(stuck):
-            return False
-        if self.rule.schedule == "adaptive":
-            reducible = stuck[progress["eta"][stuck] > SMALLEST_ADAPTIVE_ETA]
-            progress["eta"][reducible] /= 5.0
-            self.no_improvement[reducible] = 0
-            stuck = np.setdiff1d(stuck, reducible)
-        self.active = np.setdiff1d(active, stuck).astype(np.int32)
-        return len(stuck) > 0
+        figures = self._figures(progress, n_rows, state, arrays)
+        going_on = [k for k in self.active if self._goes_on(k, figures[k], progress)]
+        some_stopped = len(going_on) < len(self.active)
+        self.active = going_on
+        return some_stopped
+
+    def _goes_on(self, k, figure, progress):
+        improved = not figure > self.best[k] - self.stopping.tol
+        self.no_improvement[k] = 0 if improved else self.no_improvement[k] + 1
+        self.best[k] = min(self.best[k], figure)
+        if self.no_improvement[k] < self.stopping.n_iter_no_change:
+            return True
+        if self.rule.schedule == "adaptive" and progress["eta"][k] > SMALLEST_ADAPTIVE_ETA:
+            progress["eta"][k] /= 5.0
+            self.no_improvement[k] = 0
+            return True
+        return False
 
     def _figures(self, progress, n_rows, state, arrays):
+        """What is to go down, per model: the mean objective, or the validation score negated."""
         if self.validation is None:
-            return progress["objective"][self.active] / n_rows
+            return [objective / n_rows for objective in progress["objective"].tolist()]
         coef = arrays.fetch(state.coef)
-        return np.array(
-            [
-                -self.validation.score(k, coef[k] * progress["wscale"][k], progress["intercept"][k])
-                for k in self.active
-            ]
-        )
+        return {
+            k: -self.validation.score(k, coef[k] * progress["wscale"][k], progress["intercept"][k])
+            for k in self.active
+        }
 
 
 def _report(epoch, progress, tracker, n_rows):

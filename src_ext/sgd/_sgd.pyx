@@ -31,6 +31,7 @@ cdef extern from "sgd.h":
         const double *sample_weight
         const int32_t *order
         Py_ssize_t n_steps
+        Py_ssize_t coef_stride
         void *coef
         void *average_coef
         void *applied_l1
@@ -50,6 +51,16 @@ cdef extern from "sgd.h":
 
     const sgd_kernels *SGD_KERNELS(int level) nogil
     void sgd_shuffle(int32_t *order, Py_ssize_t n, uint32_t seed) noexcept nogil
+
+cdef extern from "stream.h":
+    ctypedef struct sgd_layout:
+        size_t real_size, index_size
+        Py_ssize_t n_rows, n_values
+
+    bint sgd_stream_pays(const sgd_job *, const sgd_layout *) noexcept nogil
+    void sgd_run_streamed(
+        sgd_run run, const sgd_job *, const sgd_layout *, const int32_t *active, Py_ssize_t n_active
+    ) noexcept nogil
 
 # The C structs are these dtypes, field by field.
 assert MODEL.itemsize == sizeof(sgd_model) and PROGRESS.itemsize == sizeof(sgd_progress)
@@ -84,18 +95,33 @@ cdef void run_share(void *context, int share, int n_shares) noexcept nogil:
     shared.run(shared.job, shared.active + first, last - first)
 
 
+cdef void *weights(array, cnp.ndarray coef, str name) except? NULL:
+    """Data of an array that is laid out as coef is, each row contiguous."""
+    cdef cnp.ndarray like_coef = array
+    if (
+        cnp.PyArray_TYPE(like_coef) != cnp.PyArray_TYPE(coef)
+        or like_coef.ndim != 2
+        or like_coef.shape[0] != coef.shape[0]
+        or like_coef.shape[1] != coef.shape[1]
+        or like_coef.strides[1] != like_coef.itemsize
+        or like_coef.strides[0] != coef.strides[0]
+    ):
+        raise TypeError(f"{name} must be laid out as coef is, and coef by contiguous rows.")
+    return cnp.PyArray_DATA(like_coef)
+
+
 cdef sgd_job state_job(state) except *:
     """The part of a job that the state's arrays make up."""
     cdef sgd_job job
     cdef cnp.ndarray coef = state.coef
-    cdef int real = cnp.PyArray_TYPE(coef)
     job.n_features = coef.shape[1]
-    job.coef = cnp.PyArray_DATA(checked(coef, real, "coef"))
+    job.coef_stride = coef.strides[0] // coef.itemsize
+    job.coef = weights(coef, coef, "coef")
     job.average_coef = job.applied_l1 = NULL
     if state.average_coef is not None:
-        job.average_coef = cnp.PyArray_DATA(checked(state.average_coef, real, "average_coef"))
+        job.average_coef = weights(state.average_coef, coef, "average_coef")
     if state.applied_l1 is not None:
-        job.applied_l1 = cnp.PyArray_DATA(checked(state.applied_l1, real, "applied_l1"))
+        job.applied_l1 = weights(state.applied_l1, coef, "applied_l1")
     job.models = <const sgd_model *> cnp.PyArray_DATA(<cnp.ndarray> state.models)
     job.progress = <sgd_progress *> cnp.PyArray_DATA(<cnp.ndarray> state.progress)
     return job
@@ -107,8 +133,10 @@ def epoch(X, target, sample_weight, order, state, rule, int n_threads):
     cdef Shared shared
     cdef int real = cnp.PyArray_TYPE(<cnp.ndarray> state.coef)
     cdef bint single = real == cnp.NPY_FLOAT32
-    cdef int index
+    cdef int index = cnp.NPY_INT32
     cdef int reserved
+    cdef bint streams
+    cdef sgd_layout layout
 
     if isinstance(X, CSR):
         index = cnp.PyArray_TYPE(<cnp.ndarray> X.indices)
@@ -157,9 +185,18 @@ def epoch(X, target, sample_weight, order, state, rule, int n_threads):
     shared.job = &job
     shared.active = <const int32_t *> cnp.PyArray_DATA(checked(state.active, cnp.NPY_INT32, "active"))
     shared.n_active = (<cnp.ndarray> state.active).shape[0]
+    layout.real_size = 4 if single else 8
+    layout.index_size = 0 if job.indices == NULL else 4 if index == cnp.NPY_INT32 else 8
+    layout.n_rows = X.shape[0]
+    layout.n_values = layout.n_rows * job.n_features if job.indices == NULL else (<cnp.ndarray> X.data).shape[0]
     with nogil:
-        reserved = _runtime.reserve(<int> min(<Py_ssize_t> n_threads, shared.n_active), n_threads)
-        _runtime.fork_join(run_share, &shared, reserved)
+        # One model is one chain of steps: the second thread can only bring its rows.
+        streams = shared.n_active == 1 and n_threads > 1 and sgd_stream_pays(&job, &layout)
+        reserved = _runtime.reserve(2 if streams else <int> min(<Py_ssize_t> n_threads, shared.n_active), n_threads)
+        if streams and reserved == 2:
+            sgd_run_streamed(shared.run, &job, &layout, shared.active, 1)
+        else:
+            _runtime.fork_join(run_share, &shared, reserved)
         _runtime.release(reserved)
 
 

@@ -60,4 +60,15 @@ INLINE double loss_derivative(const sgd_job *job, const sgd_model *model, int lo
     }
 }
 
+/* Targets and weights are visited in random order too; 4 or 8 bytes of a line each, so far ahead. */
+INLINE void prefetch_target(const sgd_job *job, ptrdiff_t step) {
+    enum { AHEAD = 32 };
+    if (step + AHEAD >= job->n_steps)
+        return;
+    ptrdiff_t i = job->order[step + AHEAD];
+    __builtin_prefetch(job->label ? (const void *)(job->label + i) : (const void *)(job->value + i));
+    if (job->sample_weight)
+        __builtin_prefetch(job->sample_weight + i);
+}
+
 #endif

@@ -40,7 +40,9 @@ INLINE double OF(dot, VARIANT)(ROW row, const REAL *w) {
     return (double)((sums[0] + sums[1]) + (sums[2] + sums[3]));
 }
 
-INLINE void OF(dots, VARIANT)(ROW row, const REAL *const *w, double *dots, ptrdiff_t count) {
+INLINE void OF(dots, VARIANT)(const sgd_job *job, ptrdiff_t step, ROW row, const REAL *const *w, double *dots,
+                              ptrdiff_t count) {
+    OF(prefetch, VARIANT)(job, step);
     for (ptrdiff_t m = 0; m < count; m++)
         dots[m] = OF(dot, VARIANT)(row, w[m]);
 }

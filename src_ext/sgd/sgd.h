@@ -38,7 +38,7 @@ typedef struct {
 
 typedef struct {
     double wscale, intercept, t, eta, sq_norm, l1_norm, cumulative_l1;
-    double average_a, average_b, average_intercept, loss, objective, finite;
+    double average_a, average_b, average_intercept, loss, objective, finite, padding[3];
 } sgd_progress;
 
 typedef struct {
@@ -52,7 +52,8 @@ typedef struct {
     /* The rows to visit. */
     const int32_t *order;
     ptrdiff_t n_steps;
-    /* n_models x n_features each, of X's type; average and applied_l1 may be NULL. */
+    /* n_models x n_features each, of X's type, rows coef_stride elements apart; the last two may be NULL. */
+    ptrdiff_t coef_stride;
     void *coef, *average_coef, *applied_l1;
     const sgd_model *models;
     sgd_progress *progress;

@@ -49,7 +49,7 @@ INLINE double OF(passive_aggressive, VARIANT)(const sgd_job *job, const sgd_mode
 
 /* w += update x, and the norms that the objective counts. */
 INLINE void OF(add_row, VARIANT)(const sgd_job *job, ROW row, REAL *w, sgd_progress *progress, double update) {
-    REAL c = (REAL)(update / progress->wscale);
+    REAL c = (REAL)(update * (1.0 / progress->wscale)); /* the division does not wait for the update */
     if (!job->record || job->penalty == PENALTY_NONE) {
         OF(add, VARIANT)(row, w, c);
         return;
@@ -62,7 +62,7 @@ INLINE void OF(add_row, VARIANT)(const sgd_job *job, ROW row, REAL *w, sgd_progr
 SHARED void OF(average, VARIANT)(const sgd_job *job, ROW row, ptrdiff_t k, sgd_progress *progress, double update) {
     double n_averaged = progress->t - job->average + 1.0;
     if (update != 0.0)
-        OF(add, VARIANT)(row, (REAL *)job->average_coef + k * job->n_features,
+        OF(add, VARIANT)(row, (REAL *)job->average_coef + k * job->coef_stride,
                          (REAL)(-update / progress->wscale * progress->average_a));
     if (n_averaged > 1.0)
         progress->average_b /= 1.0 - 1.0 / n_averaged;
@@ -74,26 +74,26 @@ INLINE void OF(step, VARIANT)(const sgd_job *job, ROW row, ptrdiff_t k, int loss
                               double dot) {
     const sgd_model *model = &job->models[k];
     sgd_progress *progress = &job->progress[k];
-    REAL *w = (REAL *)job->coef + k * job->n_features;
+    REAL *w = (REAL *)job->coef + k * job->coef_stride;
     double p = progress->wscale * dot + progress->intercept;                     /* 1 */
     progress->finite += p - p;
     double eta = progress->eta = OF(learning_rate, VARIANT)(job, model, progress); /* 2 */
     if (job->record)
         OF(record, VARIANT)(job, model, progress, loss, y, p);
 
-    double update;
+    double update, weight = (y > 0.0 ? model->weight_pos : model->weight_neg) * sample_weight;
     if (job->schedule >= SCHEDULE_PA1 && (loss == LOSS_HINGE || loss == LOSS_EPSILON_INSENSITIVE)) {
         double sq_norm_x = OF(sq_norm, VARIANT)(row);
         if (job->schedule == SCHEDULE_PA1 && sq_norm_x == 0.0)
             return;
-        update = OF(passive_aggressive, VARIANT)(job, model, loss, y, p, sq_norm_x);
+        update = weight * OF(passive_aggressive, VARIANT)(job, model, loss, y, p, sq_norm_x);
     } else {
         double derivative = loss_derivative(job, model, loss, y, p);
         /* Written so that a NaN stays one. */
         derivative = derivative < -1e12 ? -1e12 : derivative > 1e12 ? 1e12 : derivative;
-        update = -eta * derivative;
+        /* In this order: all but the last factor is known before the margin is. */
+        update = (-eta * weight) * derivative;
     }
-    update *= (y > 0.0 ? model->weight_pos : model->weight_neg) * sample_weight;
 
     if (job->penalty != PENALTY_NONE) { /* 3 */
         double shrink = 1.0 - (1.0 - model->l1_ratio) * eta * model->alpha;
@@ -112,7 +112,7 @@ INLINE void OF(step, VARIANT)(const sgd_job *job, ROW row, ptrdiff_t k, int loss
         OF(average, VARIANT)(job, row, k, progress, update);
     if (job->applied_l1) { /* 6 */
         progress->cumulative_l1 += model->l1_ratio * eta * model->alpha;
-        OF(truncate, VARIANT)(row, w, (REAL *)job->applied_l1 + k * job->n_features, progress->wscale,
+        OF(truncate, VARIANT)(row, w, (REAL *)job->applied_l1 + k * job->coef_stride, progress->wscale,
                               progress->cumulative_l1);
     }
     progress->t += 1.0;
@@ -123,14 +123,14 @@ INLINE void OF(run_loss, VARIANT)(const sgd_job *job, const int32_t *active, ptr
     double dots[OF(GROUP, VARIANT)];
     for (ptrdiff_t s = 0; s < job->n_steps; s++) {
         ptrdiff_t i = job->order[s];
-        OF(prefetch, VARIANT)(job, s);
+        prefetch_target(job, s);
         ROW row = OF(row_at, VARIANT)(job, i);
         double weight = job->sample_weight ? job->sample_weight[i] : 1.0;
         for (ptrdiff_t g = 0; g < n_active; g += OF(GROUP, VARIANT)) {
             ptrdiff_t count = n_active - g < OF(GROUP, VARIANT) ? n_active - g : OF(GROUP, VARIANT);
             for (ptrdiff_t m = 0; m < count; m++)
-                w[m] = (const REAL *)job->coef + active[g + m] * job->n_features;
-            OF(dots, VARIANT)(row, w, dots, count);
+                w[m] = (const REAL *)job->coef + active[g + m] * job->coef_stride;
+            OF(dots, VARIANT)(job, s, row, w, dots, count);
             for (ptrdiff_t m = 0; m < count; m++) {
                 ptrdiff_t k = active[g + m];
                 double y = job->label ? (job->label[i] == job->models[k].positive_class ? 1.0 : -1.0)

@@ -12,9 +12,9 @@
 static void OF(fold, KIND)(const sgd_job *job, ptrdiff_t model) {
     sgd_progress *progress = &job->progress[model];
     ptrdiff_t n = job->n_features;
-    REAL *coef = (REAL *)job->coef + model * n;
+    REAL *coef = (REAL *)job->coef + model * job->coef_stride;
     if (job->average_coef) {
-        REAL *average = (REAL *)job->average_coef + model * n;
+        REAL *average = (REAL *)job->average_coef + model * job->coef_stride;
         REAL a = (REAL)progress->average_a, b = (REAL)(1.0 / progress->average_b);
         for (ptrdiff_t j = 0; j < n; j++)
             average[j] = (average[j] + a * coef[j]) * b;

@@ -1,7 +1,7 @@
 """The backends that the kernel tests run on.
 
-Where there is no GPU, CUDA kernels run in Numba's simulator. That is decided by the environment when Numba is first
-imported, for the whole process: the simulator is only switched on if this folder is all that is tested.
+Where there is no GPU, CUDA kernels run in Numba's simulator. That is decided by the environment when Numba is
+first imported, for the whole process: the simulator is only switched on if this folder is all that is tested.
 """
 
 import os
@@ -13,8 +13,8 @@ import pytest
 from fastml._cuda_available import missing_for_cuda, simulated
 
 _HERE = Path(__file__).parent
-# Threads of the simulator wait for each other at barriers, and the interpreter hands over at these intervals (its
-# default is 5 ms).
+# Threads of the simulator wait for each other at barriers, and the interpreter hands over at these intervals
+# (its default is 5 ms).
 _SIMULATOR_SWITCH_INTERVAL_S = 1e-3
 
 

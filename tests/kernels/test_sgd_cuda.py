@@ -1,4 +1,5 @@
-"""What is particular to SGD on CUDA: each layout, and each specialisation of the kernel, beside the reference.
+"""What is particular to SGD on CUDA: each layout, and each specialisation of the kernel, beside the
+reference.
 
 Small, since the simulator takes some 10 ms for a model's row.
 """
@@ -88,7 +89,9 @@ def _on_device(cuda, X, target, sample_weight, order, state, rule):
     return State(*(None if value is None else arrays.fetch(value) for value in vars(state).values()))
 
 
-def _assert_same_epoch(cuda, X, target, rule, sample_weight=None, n_models=2, order=None, active=None, seed=0):
+def _assert_same_epoch(
+    cuda, X, target, rule, sample_weight=None, n_models=2, order=None, active=None, seed=0
+):
     n_rows, n_features = X.shape
     dtype = X.dtype
     state = _initial_state(rule, np.random.default_rng(seed), n_models, n_features, dtype)
@@ -134,7 +137,9 @@ def test_each_loss(cuda, rng, loss, dtype):
 def test_each_schedule(cuda, rng, loss, schedule):
     X = _dense(rng, 6, 5, "f8")
     X[2] = 0.0  # pa1 passes over it
-    _assert_same_epoch(cuda, X, _target(rng, 6, loss), PLAIN._replace(loss=loss, schedule=schedule, penalty="none"))
+    _assert_same_epoch(
+        cuda, X, _target(rng, 6, loss), PLAIN._replace(loss=loss, schedule=schedule, penalty="none")
+    )
 
 
 @pytest.mark.parametrize("average", [0, 1, 4])
@@ -174,7 +179,7 @@ def test_sparse_empty_rows_and_columns(cuda, rng):
 
 
 def test_fold_inside_an_epoch(cuda, rng):
-    """A shrinkage of 1 - eta alpha = 0 at once, and of 0.02 four times: below the floor of float32 either way."""
+    """Shrinking by 1 - eta alpha = 0 at once, and by 0.02 four times: below float32's floor either way."""
     X = _dense(rng, 6, 5, "f4")
     rule = PLAIN._replace(schedule="constant", average=1)
     state = _initial_state(rule, rng, 2, 5, np.dtype("f4"))
@@ -228,7 +233,11 @@ def test_arrays_go_there_and_back(cuda):
     from fastml.kernels.cuda import arrays
 
     assert arrays.send(None) is None
-    for host in (np.arange(6.0).reshape(2, 3), np.asfortranarray(np.eye(3, 2, dtype="f4")), np.zeros(2, MODEL)):
+    for host in (
+        np.arange(6.0).reshape(2, 3),
+        np.asfortranarray(np.eye(3, 2, dtype="f4")),
+        np.zeros(2, MODEL),
+    ):
         device = arrays.send(host)
         assert arrays.send(device) is device
         assert_array_equal(arrays.fetch(device), host)

@@ -1,17 +1,32 @@
 """Stochastic gradient descent on the CPU; the contract is ``fastml.kernels.reference.sgd``."""
 
 from fastml._config import effective_n_threads
+from fastml._csr import CSR
 from fastml.kernels.cpu import _sgd
 from fastml.kernels.cpu._sgd import fold, shuffle
 
-__all__ = ["epoch", "fold", "shuffle"]
+__all__ = ["epoch", "fold", "rows_per_call", "shuffle"]
 
 # Multiply-adds under which starting a second thread costs more than it saves (some 15 us).
 MIN_WORK_PER_THREAD = 500_000
 
+# Multiply-adds per call: 20 ms on wide dense rows, 200 ms where every step costs most.
+WORK_PER_CALL = 100_000_000
+
+# What a step costs besides its multiply-adds, in multiply-adds.
+WORK_PER_STEP = 50
+
 
 def epoch(X, target, sample_weight, order, state, rule):
-    n_values = len(X.data) / max(1, X.shape[0]) if hasattr(X, "indptr") else X.shape[1]
-    work = n_values * len(order) * len(state.active)
+    work = _work_per_row(X, len(state.active)) * len(order)
     n_threads = effective_n_threads() if work >= 2 * MIN_WORK_PER_THREAD else 1
     _sgd.epoch(X, target, sample_weight, order, state, rule, n_threads)
+
+
+def rows_per_call(X, n_models):
+    return 1 + int(WORK_PER_CALL / _work_per_row(X, n_models))
+
+
+def _work_per_row(X, n_models):
+    n_values = len(X.data) / X.shape[0] if isinstance(X, CSR) else X.shape[1]
+    return (n_values + WORK_PER_STEP) * n_models

@@ -85,11 +85,12 @@ def as_own(array):
 
 def flat_records(records, dtype):
     """View of a device array of records as a matrix of ``dtype``, one row per record."""
-    return records.view(dtype).reshape(len(records), len(records.dtype.names))
+    return records.view(dtype).reshape(len(records), records.dtype.itemsize // np.dtype(dtype).itemsize)
 
 
 def canonical(X):
-    """CSR of the same matrix with the columns of each row increasing, so that none occurs twice; X itself if it is so.
+    """CSR of the same matrix with the columns of each row increasing, so that none occurs twice; X itself if
+    it is so.
 
     One pass over the column indices where they are. What fails it is sorted and summed in host memory.
     """

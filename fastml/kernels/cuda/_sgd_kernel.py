@@ -12,7 +12,6 @@ from fastml.kernels.cuda._sgd_rows import (
     SPARSE,
     fold_weights,
     load,
-    reset_scales,
     row_loops,
     share_of_row,
     store,
@@ -21,16 +20,13 @@ from fastml.kernels.cuda._sgd_scalars import (
     ALPHA,
     AVERAGE_A,
     CUMULATIVE_L1,
-    EPSILON,
     ETA,
     FINITE,
     INTERCEPT,
     L1_NORM,
     L1_RATIO,
-    LOSS,
     N_MODEL,
     N_PROGRESS,
-    OBJECTIVE,
     POSITIVE_CLASS,
     SQ_NORM,
     WEIGHT_NEG,
@@ -38,7 +34,11 @@ from fastml.kernels.cuda._sgd_scalars import (
     WSCALE,
     T,
     count_average,
+    load_scalars,
+    move_intercept,
+    reset_scales,
     scalar_functions,
+    store_scalars,
 )
 from fastml.kernels.cuda._warp import SLOTS
 from fastml.kernels.sgd_state import WSCALE_FLOOR
@@ -93,13 +93,7 @@ def epoch_function(specialisation):
         slots = cuda.shared.array(SLOTS, float64)
         m = cuda.local.array(N_MODEL, float64)
         s = cuda.local.array(N_PROGRESS, float64)
-        for i in range(N_MODEL):
-            m[i] = models[k, i]
-        for i in range(N_PROGRESS):
-            s[i] = progress[k, i]
-        if lane != 0:
-            # The norms are kept as the threads' shares, and summed with a later row's margin.
-            s[SQ_NORM] = s[L1_NORM] = 0.0
+        load_scalars(m, s, models, progress, k, lane)
 
         if resident:
             w = cuda.local.array(n_row, number)
@@ -148,7 +142,7 @@ def epoch_function(specialisation):
                 _warp.deposit(x_sq_share, slots, turn, 1)
                 any_value = cuda.syncthreads_or(np.int32(any_share))
             else:
-                if needs_norms:
+                if needs_norms:  # of the weights that this row meets
                     _warp.deposit(s[SQ_NORM], slots, turn, 1)
                     _warp.deposit(s[L1_NORM], slots, turn, 2)
                 scalars.set_learning_rate(s, m)
@@ -158,11 +152,9 @@ def epoch_function(specialisation):
             x_sq = _warp.collect(slots, turn, 1) if passive_aggressive else 0.0
 
             if record:
-                row_loss = float64(scalars.loss(y, p, m[EPSILON]))
                 sq_norm = _warp.collect(slots, turn, 1) if needs_norms else 0.0
                 l1_norm = _warp.collect(slots, turn, 2) if needs_norms else 0.0
-                s[LOSS] += row_loss
-                s[OBJECTIVE] += row_loss + scalars.regularisation(s, m, sq_norm, l1_norm, one_class)
+                scalars.record(s, m, y, p, sq_norm, l1_norm, one_class)
             if skips_zero_rows and not any_value:
                 continue
             update = weight * scalars.step_length(y, p, x_sq, s, m)
@@ -180,8 +172,7 @@ def epoch_function(specialisation):
                     w, x, number(length), s[WSCALE], n, first, lane, lanes, indices
                 )
             if fit_intercept:
-                regularised = s[ETA] * m[ALPHA] if one_class else 0.0
-                s[INTERCEPT] += (update - regularised) * intercept_decay
+                move_intercept(s, m, update, intercept_decay, one_class)
             if averaged and average_from <= s[T]:
                 loops.average(a, x, number(-s[AVERAGE_A] * length), n, first, lane, lanes, indices)
                 count_average(s, s[T] - average_from + 1.0)
@@ -198,8 +189,7 @@ def epoch_function(specialisation):
         cuda.syncthreads()
         s[SQ_NORM], s[L1_NORM] = _warp.collect(slots, turn, 1), _warp.collect(slots, turn, 2)
         if lane == 0:
-            for i in range(N_PROGRESS):
-                progress[k, i] = s[i]
+            store_scalars(progress, k, s)
         if resident:
             store(coef[k], w, n_features, lane, lanes)
             if averaged:
@@ -211,7 +201,7 @@ def epoch_function(specialisation):
 
 
 def _row_reader(layout, labels):
-    """Device function ``(row, ...) -> (start, end, y, weight)``: the row's extent in ``data``, target and weight."""
+    """Device function ``(row, ...) -> (start, end, y, weight)``; the row is ``data[start:end]``."""
     sparse = layout == SPARSE
 
     @_warp.device_function
@@ -251,7 +241,6 @@ def fold_function(averaged):
         cuda.syncthreads()  # every thread has read the scalars
         if lane == 0:
             reset_scales(s)
-            for i in range(N_PROGRESS):
-                progress[k, i] = s[i]
+            store_scalars(progress, k, s)
 
     return sgd_fold

@@ -3,7 +3,8 @@
 import math
 from functools import lru_cache
 
-from fastml.kernels.cuda._warp import device_function
+from fastml.kernels.cuda._ufuncs import fill_up
+from fastml.kernels.cuda._warp import SIMULATOR, device_function
 
 
 @device_function
@@ -136,6 +137,8 @@ def loss_functions(loss):
     """Value and derivative of a loss: one of ``LOSSES`` by its name, or a ``fastml.Loss``."""
     if isinstance(loss, str):
         return _BUILT_IN[loss]
+    if not SIMULATOR:
+        fill_up()
     return _without_epsilon(loss.value), _without_epsilon(loss.derivative)
 
 

@@ -3,15 +3,15 @@
 Where weights and row lie depends on the layout:
 
 ``RESIDENT``
-    Dense rows of up to ``MAX_PER_LANE`` features a thread. Thread i owns features i, i + lanes, ...; their weights, and
-    the row's values, are in registers, and slot and entry are both just the position there. Past the last feature
-    there are zeros, which change nothing.
+    Dense rows of up to ``MAX_PER_LANE`` features a thread. Thread i owns features i, i + lanes, ...; their
+    weights, and the row's values, are in registers, and slot and entry are both just the position there. Past
+    the last feature there are zeros, which change nothing.
 ``STREAMED``
     Wider dense rows. The same owners, but weights and row stay in global memory, close by in L1 and L2.
 ``SPARSE``
-    CSR rows. Thread i takes entries i, i + lanes, ... of the row; weights are gathered from global memory. A column
-    occurs once in a row (``_device.canonical``), so no two threads meet in a weight and no atomics are needed; but a
-    weight changes hands from row to row, so updates end with a barrier.
+    CSR rows. Thread i takes entries i, i + lanes, ... of the row; weights are gathered from global memory. A
+    column occurs once in a row (``_device.canonical``), so no two threads meet in a weight and no atomics are
+    needed; but a weight changes hands from row to row, so updates end with a barrier.
 """
 
 from typing import NamedTuple
@@ -28,8 +28,9 @@ MAX_PER_LANE = 8
 class Share(NamedTuple):
     """Device functions that say which part of a row is this thread's.
 
-    ``n_entries(start, end, lane, lanes)``: how many; ``entry(i, first, lanes)``: where the i-th lies in the row's
-    array, counted from the thread's ``first``; ``slot(i, first, lane, lanes, indices)``: where its weight lies.
+    ``n_entries(start, end, lane, lanes)``: how many; ``entry(i, first, lanes)``: where the i-th lies in the
+    row's array, counted from the thread's ``first``; ``slot(i, first, lane, lanes, indices)``: where its
+    weight lies.
     """
 
     n_entries: object
@@ -48,7 +49,7 @@ class Loops(NamedTuple):
 
 
 def share_of_row(layout, per_lane):
-    """``Share`` of a layout; ``per_lane`` is the number of features a thread holds where they are resident."""
+    """``Share`` of a layout; ``per_lane`` is the number of features a thread holds, of a resident one."""
     resident, sparse = layout == RESIDENT, layout == SPARSE
 
     @device_function
@@ -69,8 +70,8 @@ def share_of_row(layout, per_lane):
 
 
 def row_loops(share, zero):
-    """``Loops`` over a layout. ``zero`` is the 0 of the weights' dtype: a thread's own products are summed in that
-    dtype, everything else in float64.
+    """``Loops`` over a layout. ``zero`` is the 0 of the weights' dtype: a thread's own products are summed in
+    that dtype, everything else in float64.
     """
     entry, slot = share.entry, share.slot
 
@@ -83,7 +84,7 @@ def row_loops(share, zero):
 
     @device_function
     def square(x, n, first, lanes):
-        """Squared norm of the row, and whether it has any value but zero: its square may be zero all the same."""
+        """Sum of squares, and whether any value is not zero: the sum may underflow."""
         total, any_value = 0.0, False
         for i in range(n):
             value = float64(x[entry(i, first, lanes)])
@@ -133,11 +134,6 @@ def fold_weights(w, a, averaged, s, begin, end, stride):
         if averaged:
             a[j] = (float64(a[j]) + s[AVERAGE_A] * float64(w[j])) / s[AVERAGE_B]
         w[j] = float64(w[j]) * s[WSCALE]
-
-
-@device_function
-def reset_scales(s):
-    s[WSCALE], s[AVERAGE_A], s[AVERAGE_B] = 1.0, 0.0, 1.0
 
 
 @device_function

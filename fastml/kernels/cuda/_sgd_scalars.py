@@ -1,7 +1,8 @@
-"""The scalar half of one SGD step, computed alike by every thread of the block: nothing to broadcast, no barrier.
+"""The scalar half of one SGD step, computed alike by every thread of the block: nothing to broadcast, no
+barrier.
 
-``m`` holds a model's hyperparameters and ``s`` its running scalars, in thread-local arrays that the compiler keeps in
-registers; the names below are their indices.
+``m`` holds a model's hyperparameters and ``s`` its running scalars, in thread-local arrays that the compiler
+keeps in registers; the names below are their indices.
 """
 
 from typing import NamedTuple
@@ -10,10 +11,10 @@ from numba import float64
 
 from fastml.kernels.cuda._sgd_loss import loss_functions
 from fastml.kernels.cuda._warp import device_function
-from fastml.kernels.reference.sgd import MAX_DLOSS
-from fastml.kernels.sgd_state import MODEL, PROGRESS
+from fastml.kernels.sgd_state import MAX_DLOSS, MODEL, PROGRESS
 
-N_MODEL, N_PROGRESS = len(MODEL.names), len(PROGRESS.names)
+N_MODEL = len(MODEL.names)
+N_PROGRESS = sum(not name.startswith("padding") for name in PROGRESS.names)
 
 (
     POSITIVE_CLASS,
@@ -48,8 +49,7 @@ class Scalars(NamedTuple):
     """Device functions on ``s`` and ``m``, specialised to loss, penalty and schedule."""
 
     set_learning_rate: object
-    loss: object
-    regularisation: object
+    record: object
     step_length: object
     shrink: object
 
@@ -62,7 +62,7 @@ def scalar_functions(loss, penalty, schedule):
     else:
         step_length = _gradient(derivative)
     return Scalars(
-        _learning_rate(schedule), value, _regularisation(penalty, schedule), step_length, _shrink(penalty)
+        _learning_rate(schedule), _recorder(value, penalty, schedule), step_length, _shrink(penalty)
     )
 
 
@@ -77,20 +77,22 @@ def _learning_rate(schedule):
     return set_learning_rate
 
 
-def _regularisation(penalty, schedule):
+def _recorder(value, penalty, schedule):
     passive_aggressive, penalised = schedule in ("pa1", "pa2"), penalty != "none"
 
     @device_function
-    def regularisation(s, m, sq_norm, l1_norm, one_class):
-        total = 0.0
+    def record(s, m, y, p, sq_norm, l1_norm, one_class):
+        loss = float64(value(y, p, m[EPSILON]))
+        regularisation = 0.0
         if not passive_aggressive:
             if penalised:
-                total += m[ALPHA] * ((1.0 - m[L1_RATIO]) * 0.5 * sq_norm + m[L1_RATIO] * l1_norm)
+                regularisation += m[ALPHA] * ((1.0 - m[L1_RATIO]) * 0.5 * sq_norm + m[L1_RATIO] * l1_norm)
             if one_class:
-                total += s[INTERCEPT] * m[ALPHA]
-        return total
+                regularisation += s[INTERCEPT] * m[ALPHA]
+        s[LOSS] += loss
+        s[OBJECTIVE] += loss + regularisation
 
-    return regularisation
+    return record
 
 
 def _gradient(derivative):
@@ -138,6 +140,35 @@ def _shrink(penalty):
             s[L1_NORM] *= factor
 
     return shrink
+
+
+@device_function
+def load_scalars(m, s, models, progress, k, lane):
+    """The scalars of model ``k``. The norms become the threads' shares, whose sum they are from here on."""
+    for i in range(N_MODEL):
+        m[i] = models[k, i]
+    for i in range(N_PROGRESS):
+        s[i] = progress[k, i]
+    if lane != 0:
+        s[SQ_NORM] = s[L1_NORM] = 0.0
+
+
+@device_function
+def store_scalars(progress, k, s):
+    for i in range(N_PROGRESS):
+        progress[k, i] = s[i]
+
+
+@device_function
+def reset_scales(s):
+    """What remains of the scalars once they are folded into the weights."""
+    s[WSCALE], s[AVERAGE_A], s[AVERAGE_B] = 1.0, 0.0, 1.0
+
+
+@device_function
+def move_intercept(s, m, update, intercept_decay, one_class):
+    regularised = s[ETA] * m[ALPHA] if one_class else 0.0
+    s[INTERCEPT] += (update - regularised) * intercept_decay
 
 
 @device_function

@@ -1,9 +1,9 @@
 """Sums over a thread block, and all that a kernel cannot say alike on a GPU and in Numba's simulator.
 
-A sum over a block takes two steps with one barrier of the caller's between them: each warp adds its lanes by shuffles
-and deposits the result in its slot; after the barrier every thread collects all slots in the same order, so that every
-thread holds the same bits and may branch on them. Slots are used in two turns, which makes one barrier per sum enough:
-a slot is written again two barriers later, when every thread has read it.
+A sum over a block takes two steps with one barrier of the caller's between them: each warp adds its lanes by
+shuffles and deposits the result in its slot; after the barrier every thread collects all slots in the same
+order, so that every thread holds the same bits and may branch on them. Slots are used in two turns, which
+makes one barrier per sum enough: a slot is written again two barriers later, when every thread has read it.
 
 A kernel declares the slots as ``cuda.shared.array(SLOTS, float64)``.
 
@@ -11,7 +11,7 @@ The simulator has no shuffles: there every thread deposits for itself, and who c
 """
 
 import numpy as np
-from numba import config, cuda, float64
+from numba import config, cuda
 
 SIMULATOR = bool(config.ENABLE_CUDASIM)
 LANES = 32
@@ -22,8 +22,8 @@ SLOTS = (2, 3, MAX_WARPS)  # turn, sum that shares the barrier, warp
 _FULL_MASK = 0xFFFFFFFF
 
 if SIMULATOR:
-    # Private, but the only way to the running block from a function of another module: the simulator exchanges the
-    # name ``cuda`` in a function's module while a kernel runs, which races between modules.
+    # Private, but the only way to the running block from a function of another module: the simulator
+    # exchanges the name ``cuda`` in a function's module while a kernel runs, which races between modules.
     from numba.cuda.simulator.kernel import _get_kernel_context
 
     def device_function(function):

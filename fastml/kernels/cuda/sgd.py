@@ -1,44 +1,40 @@
 """Stochastic gradient descent on the GPU: many models, one X.
 
-A thread block trains one model. It walks the rows in order, as the algorithm demands; its threads share the features
-of a row. What a GPU can do at once is therefore the models: outputs of a one-vs-rest problem, or settings of a search.
+A thread block trains one model. It walks the rows in order, as the algorithm demands; its threads share the
+features of a row. What a GPU can do at once is therefore the models: outputs of a one-vs-rest problem, or
+settings of a search.
 
-Per row and block the critical path is: multiply the row with the weights, add across a warp (five shuffles), across the
-warps (one barrier), the scalar step (done by every thread, so that nothing need be broadcast), and the update of the
-weights by their owners. That is a chain of latencies, some 0.5 to 1 microseconds a row by the instructions' published
-latencies, and it hardly grows with the number of blocks: all blocks that fit on the card at once cost what one does.
-The next row is loaded while the current one is added up. Bytes are not the limit: blocks run nearly abreast, so that X
-is read once from memory and otherwise from L2.
+Per row and block the critical path is: multiply the row with the weights, add across a warp (five shuffles),
+across the warps (one barrier), the scalar step (done by every thread, so that nothing need be broadcast), and
+the update of the weights by their owners. That is a chain of latencies, some 0.5 to 1 microseconds a row by
+an estimate from the instructions' latencies, not yet measured, and it hardly grows with the number of blocks: all blocks that fit on
+the card at once cost what one does. The next row is loaded while the current one is added up. Bytes are not
+the limit: blocks run nearly abreast, so that X is read once from memory and otherwise from L2.
 
-Hence a single model is faster on a CPU core, which takes 50 to 100 ns a row of 100 features; the GPU pays from some
-dozens of models on, and most where there are as many as the card holds blocks (hundreds).
+Hence a single model is faster on a CPU core, which takes 50 to 100 ns a row of 100 features; the GPU pays
+from some dozens of models on, and most where there are as many as the card holds blocks (hundreds).
 
-Where the weights are kept (``_sgd_rows``): dense rows of up to 2048 features have theirs in registers, wider ones and
-sparse rows in global memory. A block has a thread for every four values of a row, from one warp to eight. The scalar
-step is float64: made for cards that run it at half rate, not at a 64th.
+Where the weights are kept (``_sgd_rows``): dense rows of up to 2048 features have theirs in registers, wider
+ones and sparse rows in global memory. A block has a thread for every four values of a row, from one warp to
+eight. The scalar step is float64: made for cards that run it at half rate, not at a 64th.
 
-To be measured on a GPU: the microseconds above; shared memory for the weights of short sparse rows; fewer, busier warps
-against more; one warp alone computing the scalar step.
+To be measured on a GPU: the microseconds above; shared memory for the weights of short sparse rows; fewer,
+busier warps against more; one warp alone computing the scalar step.
 """
 
 import numpy as np
-from numba import types
 
-from fastml.kernels.cpu.sgd import shuffle
 from fastml._csr import CSR
+from fastml.kernels.cpu.sgd import shuffle
 from fastml.kernels.cuda import _device, arrays
-from fastml.kernels.cuda._sgd_kernel import (
-    Specialisation,
-    epoch_function,
-    epoch_kernel,
-    fold_function,
-    fold_kernel,
-)
+from fastml.kernels.cuda._sgd_kernel import Specialisation, epoch_kernel, fold_kernel
 from fastml.kernels.cuda._sgd_rows import MAX_PER_LANE, RESIDENT, SPARSE, STREAMED
 from fastml.kernels.cuda._warp import LANES, MAX_THREADS
-from fastml.kernels.sgd_state import LOSSES, SCHEDULES
 
-__all__ = ["epoch", "fold", "shuffle"]
+__all__ = ["epoch", "fold", "rows_per_call", "shuffle"]
+
+# A block takes about a microsecond per row, however many other blocks there are.
+_ROWS_PER_CALL = 100_000
 
 _FEATURES_PER_THREAD = 4
 
@@ -77,6 +73,10 @@ def epoch(X, target, sample_weight, order, state, rule):
         bool(rule.fit_intercept),
         bool(rule.one_class),
     )
+
+
+def rows_per_call(X, n_models):
+    return _ROWS_PER_CALL
 
 
 def fold(state):
@@ -118,52 +118,3 @@ def _specialise(rule, sparse, target_dtype, width, dtype):
         per_lane=per_lane if layout == RESIDENT else 0,
         dtype=np.dtype(dtype),
     )
-
-
-def kernels_to_compile():
-    """What the compile check without a GPU goes through: (name, Python function, signature) of every kernel.
-
-    Every loss in every layout and dtype; the other choices at least once each, and together where registers run out.
-    """
-    layouts = [(RESIDENT, 4), (RESIDENT, 8), (STREAMED, 0), (SPARSE, 0)]
-    plain = Specialisation("hinge", "l2", "optimal", False, True, True, RESIDENT, 4, np.dtype("f4"))
-    chosen = [
-        plain._replace(loss=loss, layout=layout, per_lane=per_lane, dtype=np.dtype(dtype))
-        for loss in LOSSES
-        for layout, per_lane in ((RESIDENT, 4), (SPARSE, 0))
-        for dtype in ("f4", "f8")
-    ]
-    chosen += [plain._replace(schedule=schedule) for schedule in SCHEDULES]
-    chosen += [plain._replace(penalty=penalty, record=False, labels=False) for penalty in ("none", "l1")]
-    chosen += [
-        plain._replace(loss="log_loss", penalty="l1", averaged=True, layout=layout, per_lane=n, dtype=np.dtype(dtype))
-        for layout, n in layouts
-        for dtype in ("f4", "f8")
-    ]
-    for specialisation in dict.fromkeys(chosen):
-        yield _name(specialisation), epoch_function(specialisation), _epoch_signature(specialisation)
-    for averaged in (False, True):
-        array = types.Array(types.float32, 2, "C")
-        signature = types.void(array, array, types.Array(types.float64, 2, "C"))
-        yield f"sgd_fold averaged={averaged}", fold_function(averaged), signature
-
-
-def _name(s):
-    flags = [name for name in ("averaged", "record", "labels") if getattr(s, name)]
-    layout = f"{s.layout}{s.per_lane or ''}"
-    return " ".join(["sgd_epoch", s.loss, s.penalty, s.schedule, layout, s.dtype.name, *flags])
-
-
-def _epoch_signature(specialisation):
-    def array(dtype, ndim=1):
-        return types.Array(dtype, ndim, "C")
-
-    number = types.float32 if specialisation.dtype == np.float32 else types.float64
-    index = array(types.int32)
-    target = array(types.int32 if specialisation.labels else types.float64)
-    return types.void(
-        array(number), index, index, target, array(types.float64), index,
-        array(number, 2), array(number, 2), array(number, 2),
-        array(types.float64, 2), array(types.int64, 2), array(types.float64, 2), index,
-        types.float64, types.float64, types.boolean, types.boolean,
-    )  # fmt: skip

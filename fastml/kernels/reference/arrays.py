@@ -10,7 +10,7 @@ def send(value):
 
     Parameters
     ----------
-    value : array, fastml.kernels.csr.CSR or None
+    value : array, fastml._csr.CSR or None
 
     Returns
     -------

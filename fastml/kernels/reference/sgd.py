@@ -25,11 +25,9 @@ W. Xu, "Towards Optimal One Pass Large Scale Learning with Averaged Stochastic G
 import numpy as np
 
 from fastml._csr import CSR
-from fastml.kernels.sgd_state import WSCALE_FLOOR
+from fastml.kernels.sgd_state import MAX_DLOSS, WSCALE_FLOOR
 
-__all__ = ["epoch", "fold", "shuffle"]
-
-MAX_DLOSS = 1e12
+__all__ = ["epoch", "fold", "rows_per_call", "shuffle"]
 
 
 def loss_value(loss, y, p, epsilon):
@@ -129,6 +127,24 @@ def epoch(X, target, sample_weight, order, state, rule):
                 1.0 if sample_weight is None else sample_weight[row]
             )
             _step(x, present, y, weight, k, model, progress, state, rule)
+
+
+def rows_per_call(X, n_models):
+    """How many rows to pass to one call of ``epoch``, for it to last some tens of milliseconds.
+
+    Between two calls the solver hears Ctrl-C and moves the progress bar.
+
+    Parameters
+    ----------
+    X : array or CSR
+    n_models : int
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
+    return 1
 
 
 def _row(X, row):

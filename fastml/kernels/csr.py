@@ -1,1 +1,0 @@
-from fastml._csr import CSR  # noqa: F401

@@ -1,0 +1,253 @@
+#include "stream.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#define PAUSE() __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define PAUSE() __asm__ volatile("yield")
+#else
+#define PAUSE() ((void)0)
+#endif
+
+enum {
+    N_SLOTS = 16,
+    MAX_ROWS = 64,         /* of a block */
+    BLOCK_BYTES = 16384,   /* of a block of rows of average length */
+    CSR_SLACK = 4,         /* a sparse block may be this much larger than the average */
+    LONG_ROW = 4096,       /* bytes: the hardware prefetcher keeps up with such a row alone */
+    CACHE_BYTES = 1 << 20, /* below this X stays in a core's own cache */
+    ROWS_AHEAD = 16,       /* the helper's own prefetch distance */
+    SPINS = 4096,          /* before a waiting thread offers its core to others */
+};
+
+/* A slot serves the blocks b = slot, slot + N_SLOTS, ...; its state counts through four stages for each of them. */
+enum { FREE, CLAIMED, FILLED, STAGES = 4 };
+
+typedef struct {
+    _Alignas(64) atomic_llong state;
+    bool direct; /* the block was too large to copy: read it from X */
+    char *data, *indices, *indptr;
+    int32_t label[MAX_ROWS];
+    double value[MAX_ROWS], sample_weight[MAX_ROWS];
+} slot;
+
+typedef struct {
+    const sgd_job *job;
+    const sgd_layout *layout;
+    ptrdiff_t rows_per_block, n_blocks, capacity; /* capacity in values */
+    slot *slots;
+    char *memory;
+} ring;
+
+static double mean_row_values(const sgd_job *job, const sgd_layout *layout) {
+    if (!layout->index_size)
+        return (double)job->n_features;
+    return (double)layout->n_values / (double)(layout->n_rows ? layout->n_rows : 1);
+}
+
+bool sgd_stream_pays(const sgd_job *job, const sgd_layout *layout) {
+    double row_bytes = mean_row_values(job, layout) * (double)(layout->real_size + layout->index_size);
+    return row_bytes <= LONG_ROW && row_bytes * (double)layout->n_rows > CACHE_BYTES && job->n_steps >= 16 * MAX_ROWS;
+}
+
+static int64_t index_at(const void *indptr, size_t index_size, ptrdiff_t i) {
+    return index_size == 4 ? ((const int32_t *)indptr)[i] : ((const int64_t *)indptr)[i];
+}
+
+static void put_index(void *indptr, size_t index_size, ptrdiff_t i, int64_t value) {
+    if (index_size == 4)
+        ((int32_t *)indptr)[i] = (int32_t)value;
+    else
+        ((int64_t *)indptr)[i] = value;
+}
+
+static ptrdiff_t rows_in_block(const ring *r, ptrdiff_t block) {
+    ptrdiff_t left = r->job->n_steps - block * r->rows_per_block;
+    return left < r->rows_per_block ? left : r->rows_per_block;
+}
+
+static void prefetch_bytes(const char *p, ptrdiff_t bytes) {
+    for (ptrdiff_t b = 0; b < bytes; b += 64)
+        __builtin_prefetch(p + b, 0, 2);
+}
+
+static void prefetch_row(const ring *r, ptrdiff_t step) {
+    const sgd_job *job = r->job;
+    const size_t real = r->layout->real_size, index = r->layout->index_size;
+    if (step + 2 * ROWS_AHEAD < job->n_steps) {
+        ptrdiff_t far = job->order[step + 2 * ROWS_AHEAD];
+        __builtin_prefetch(job->label ? (const void *)(job->label + far) : (const void *)(job->value + far));
+        if (index)
+            __builtin_prefetch((const char *)job->indptr + far * (ptrdiff_t)index);
+    }
+    if (step + ROWS_AHEAD >= job->n_steps)
+        return;
+    ptrdiff_t row = job->order[step + ROWS_AHEAD], first = row * job->n_features, n = job->n_features;
+    if (index) {
+        first = (ptrdiff_t)index_at(job->indptr, index, row);
+        n = (ptrdiff_t)index_at(job->indptr, index, row + 1) - first;
+        prefetch_bytes((const char *)job->indices + first * (ptrdiff_t)index, n * (ptrdiff_t)index);
+    }
+    prefetch_bytes((const char *)job->data + first * (ptrdiff_t)real, n * (ptrdiff_t)real);
+}
+
+/* Copy row `row` of X to the end of the slot, which holds `filled` values; how many there are then, or -1. */
+static ptrdiff_t copy_row(const ring *r, slot *s, ptrdiff_t row, ptrdiff_t filled) {
+    const sgd_job *job = r->job;
+    const size_t real = r->layout->real_size, index = r->layout->index_size;
+    ptrdiff_t first = row * job->n_features, n = job->n_features;
+    if (index) {
+        first = (ptrdiff_t)index_at(job->indptr, index, row);
+        n = (ptrdiff_t)index_at(job->indptr, index, row + 1) - first;
+        if (filled + n > r->capacity)
+            return -1;
+        memcpy(s->indices + (size_t)filled * index, (const char *)job->indices + (size_t)first * index, (size_t)n * index);
+    }
+    memcpy(s->data + (size_t)filled * real, (const char *)job->data + (size_t)first * real, (size_t)n * real);
+    return filled + n;
+}
+
+static void fill(const ring *r, slot *s, ptrdiff_t block) {
+    const sgd_job *job = r->job;
+    const size_t index = r->layout->index_size;
+    ptrdiff_t first = block * r->rows_per_block, n = rows_in_block(r, block), filled = 0;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        ptrdiff_t row = job->order[first + i];
+        prefetch_row(r, first + i);
+        if (index)
+            put_index(s->indptr, index, i, filled);
+        filled = copy_row(r, s, row, filled);
+        s->direct = filled < 0;
+        if (s->direct)
+            return;
+        if (job->label)
+            s->label[i] = job->label[row];
+        else
+            s->value[i] = job->value[row];
+        if (job->sample_weight)
+            s->sample_weight[i] = job->sample_weight[row];
+    }
+    if (index)
+        put_index(s->indptr, index, n, filled);
+}
+
+/* Wait until the slot's state is at least `wanted`. */
+static long long wait_for(slot *s, long long wanted) {
+    long long state;
+    for (int spins = 1; (state = atomic_load_explicit(&s->state, memory_order_acquire)) < wanted; spins++) {
+        if (spins % SPINS)
+            PAUSE();
+        else
+            sched_yield();
+    }
+    return state;
+}
+
+static bool claim(slot *s, long long stage) {
+    long long free_stage = stage + FREE;
+    return atomic_compare_exchange_strong(&s->state, &free_stage, stage + CLAIMED);
+}
+
+static void *help(void *argument) {
+    ring *r = argument;
+    for (ptrdiff_t block = 0; block < r->n_blocks; block++) {
+        slot *s = &r->slots[block % N_SLOTS];
+        long long stage = STAGES * (long long)(block / N_SLOTS);
+        wait_for(s, stage + FREE);
+        if (!claim(s, stage)) /* the stepping thread was here first */
+            continue;
+        fill(r, s, block);
+        atomic_store_explicit(&s->state, stage + FILLED, memory_order_release);
+    }
+    return NULL;
+}
+
+/* The job of one block, read from the slot's copy. */
+static sgd_job copied(const ring *r, const slot *s, const int32_t *identity) {
+    sgd_job job = *r->job;
+    job.data = s->data;
+    if (r->layout->index_size) {
+        job.indices = s->indices;
+        job.indptr = s->indptr;
+    }
+    job.order = identity;
+    job.label = job.label ? s->label : NULL;
+    job.value = job.value ? s->value : NULL;
+    job.sample_weight = job.sample_weight ? s->sample_weight : NULL;
+    return job;
+}
+
+static void step_through(ring *r, sgd_run run, const int32_t *active, ptrdiff_t n_active) {
+    int32_t identity[MAX_ROWS];
+    for (int32_t i = 0; i < MAX_ROWS; i++)
+        identity[i] = i;
+    for (ptrdiff_t block = 0; block < r->n_blocks; block++) {
+        slot *s = &r->slots[block % N_SLOTS];
+        long long stage = STAGES * (long long)(block / N_SLOTS);
+        /* A block that the helper has not begun is read from X at once: a helper without a core costs nothing. */
+        bool in_place = claim(s, stage);
+        if (!in_place) {
+            wait_for(s, stage + FILLED);
+            in_place = s->direct;
+        }
+        sgd_job job = in_place ? *r->job : copied(r, s, identity);
+        if (in_place)
+            job.order += block * r->rows_per_block;
+        job.n_steps = rows_in_block(r, block);
+        run(&job, active, n_active);
+        atomic_store_explicit(&s->state, stage + STAGES, memory_order_release);
+    }
+}
+
+static bool make_ring(ring *r, const sgd_job *job, const sgd_layout *layout) {
+    double values = mean_row_values(job, layout);
+    const size_t real = layout->real_size, index = layout->index_size;
+    ptrdiff_t rows = (ptrdiff_t)(BLOCK_BYTES / (values * (double)(real + index) + 1.0));
+    rows = rows < 1 ? 1 : rows > MAX_ROWS ? MAX_ROWS : rows;
+    ptrdiff_t capacity = (ptrdiff_t)((double)rows * values + 1.0) * (index ? CSR_SLACK : 1);
+    /* One allocation; every part begins on a cache line. */
+    size_t data_bytes = ((size_t)capacity * real + 63) / 64 * 64, index_bytes = ((size_t)capacity * index + 63) / 64 * 64;
+    size_t indptr_bytes = (((size_t)rows + 1) * index + 63) / 64 * 64;
+    size_t slot_bytes = data_bytes + index_bytes + indptr_bytes;
+    *r = (ring){job, layout, rows, (job->n_steps + rows - 1) / rows, capacity, NULL, NULL};
+    r->slots = aligned_alloc(64, N_SLOTS * sizeof(slot));
+    r->memory = aligned_alloc(64, N_SLOTS * slot_bytes);
+    if (!r->slots || !r->memory)
+        return false;
+    for (int i = 0; i < N_SLOTS; i++) {
+        char *memory = r->memory + (size_t)i * slot_bytes;
+        r->slots[i].data = memory;
+        r->slots[i].indices = memory + data_bytes;
+        r->slots[i].indptr = memory + data_bytes + index_bytes;
+        atomic_init(&r->slots[i].state, 0);
+    }
+    return true;
+}
+
+void sgd_run_streamed(sgd_run run, const sgd_job *job, const sgd_layout *layout, const int32_t *active,
+                      ptrdiff_t n_active) {
+    ring r;
+    pthread_t helper;
+    sigset_t all, before;
+    bool ready = make_ring(&r, job, layout);
+    if (ready) {
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        ready = pthread_create(&helper, NULL, help, &r) == 0;
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
+    if (ready) {
+        step_through(&r, run, active, n_active);
+        pthread_join(helper, NULL);
+    } else {
+        run(job, active, n_active);
+    }
+    free(r.slots);
+    free(r.memory);
+}
