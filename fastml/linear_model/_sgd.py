@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
 from fastml._config import resolve_device
@@ -143,12 +142,18 @@ class StochasticGradientDescent:
         )
         return checked.astype(np.float64)
 
-    def _seed(self, random_state: Any) -> int | None:
-        """Seed of the permutations, drawn as scikit-learn draws it for a binary problem."""
-        random_state = check_random_state(random_state)
-        random_state.randint(1, MAX_SEED)
+    def _permutation_seed(self, random_state: np.random.RandomState) -> int | None:
+        """Seed of the permutations; None where rows keep their order."""
         seed = random_state.randint(MAX_SEED)
         return seed if self.shuffle else None
+
+    def _store_coef(self, coef: np.ndarray) -> None:
+        """Set coef_: in place after partial_fit, as in scikit-learn, whose callers may hold on to the array."""
+        held = getattr(self, "coef_", None)
+        if held is not None and held.flags.writeable and (held.shape, held.dtype) == (coef.shape, coef.dtype):
+            held[...] = coef
+        else:
+            self.coef_ = coef
 
     def _warn_after_fit(self) -> None:
         if self.tol is not None and self.tol > -np.inf and self.n_iter_ == self.max_iter:

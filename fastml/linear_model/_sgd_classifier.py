@@ -27,7 +27,7 @@ class ClassifierFit(DeviceClassifierPrediction, StochasticGradientDescent):
                 coef_init = self.coef_ if coef_init is None else coef_init
                 intercept_init = self.intercept_ if intercept_init is None else intercept_init
             start = self._start(X, coef_init, intercept_init)
-            self.t_ = 1.0
+            self.t_, self.coef_ = 1.0, None
             self._learn(X, y, sample_weight, start, self.max_iter)
         self._warn_after_fit()
         return self
@@ -76,27 +76,23 @@ class ClassifierFit(DeviceClassifierPrediction, StochasticGradientDescent):
                 f"The number of classes has to be greater than one; got {n_classes} class"
             )
         labels = self._encode(y)
-        class_weight = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        class_weight = (
+            np.ones(n_classes)
+            if self.class_weight is None
+            else compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        )
         sample_weight = self._sample_weight(sample_weight, X)
         if n_classes == 2:
-            hyperparameters = [
-                self._hyperparameters(
-                    positive_class=1, weight_pos=class_weight[1], weight_neg=class_weight[0]
-                )
-            ]
-            random_state = self.random_state
+            weights = [{"positive_class": 1, "weight_pos": class_weight[1], "weight_neg": class_weight[0]}]
         else:
-            hyperparameters = [
-                self._hyperparameters(positive_class=k, weight_pos=class_weight[k])
-                for k in range(n_classes)
-            ]
-            # scikit-learn seeds each one-vs-rest problem; all of ours share the first one's permutations.
-            random_state = check_random_state(self.random_state).randint(MAX_SEED, size=n_classes)[0]
-        validation = self._validation(X, labels, sample_weight, hyperparameters)
+            weights = [{"positive_class": k, "weight_pos": class_weight[k]} for k in range(n_classes)]
+        seed, validation = self._draw(X, labels, sample_weight, n_classes)
+        hyperparameters = [self._hyperparameters(**model) for model in weights]
         solution = self._solve(
-            X, labels, sample_weight, hyperparameters, start, max_iter, self._seed(random_state), validation
+            X, labels, sample_weight, hyperparameters, start, max_iter, seed, validation
         )
-        self.coef_, intercept = self._chosen_weights(solution)
+        coef, intercept = self._chosen_weights(solution)
+        self._store_coef(coef)
         # scikit-learn's dtypes: the binary intercept is a C double, those of several classes are X's.
         self.intercept_ = intercept if n_classes == 2 else intercept.astype(X.dtype)
 
@@ -116,7 +112,20 @@ class ClassifierFit(DeviceClassifierPrediction, StochasticGradientDescent):
             )
         return labels
 
-    def _validation(self, X, labels, sample_weight, hyperparameters):
+    def _draw(self, X, labels, sample_weight, n_classes):
+        """Seed of the permutations, and rows to hold out: drawn in the order in which scikit-learn draws."""
+        random_state = check_random_state(self.random_state)
+        if n_classes == 2:
+            random_state.randint(1, MAX_SEED)  # scikit-learn's data set takes one
+            validation = self._validation(X, labels, sample_weight, n_classes)
+        else:
+            validation = self._validation(X, labels, sample_weight, n_classes)
+            # scikit-learn seeds each one-vs-rest problem; all of ours share the first one's permutations.
+            random_state = np.random.RandomState(random_state.randint(MAX_SEED, size=n_classes)[0])
+            random_state.randint(1, MAX_SEED)
+        return self._permutation_seed(random_state), validation
+
+    def _validation(self, X, labels, sample_weight, n_classes):
         if not self.early_stopping:
             return None
         mask = np.ones(X.shape[0], bool) if sample_weight is None else sample_weight > 0
@@ -125,8 +134,12 @@ class ClassifierFit(DeviceClassifierPrediction, StochasticGradientDescent):
         weights = None if sample_weight is None else sample_weight[held_out]
 
         def accuracy(k, coef, intercept):
-            positive = safe_sparse_dot(X_val, coef) + intercept > 0
-            return np.average(positive == (labels_val == hyperparameters[k]["positive_class"]), weights=weights)
+            predicted = safe_sparse_dot(X_val, coef) + intercept > 0
+            actual = labels_val == (1 if n_classes == 2 else k)
+            # scikit-learn encodes log_loss' targets as {0, 1} and compares them with predictions in {-1, 1}:
+            # only hits among the positive count. Stopping at its epochs takes its score.
+            hits = predicted & actual if self.loss == "log_loss" else predicted == actual
+            return np.average(hits, weights=weights)
 
         return sgd.Validation(held_out, accuracy)
 

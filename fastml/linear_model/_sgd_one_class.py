@@ -8,7 +8,7 @@ from sklearn.utils import check_random_state
 from fastml._device_input import device_of
 from fastml._validation import check_X_y, unchanged_on_error
 from fastml.linear_model._device_prediction import device_scores
-from fastml.linear_model._sgd import MAX_SEED, StochasticGradientDescent, single_start
+from fastml.linear_model._sgd import StochasticGradientDescent, single_start
 
 
 class SGDOneClassSVM(StochasticGradientDescent, _SklearnSGDOneClassSVM):
@@ -80,7 +80,7 @@ class SGDOneClassSVM(StochasticGradientDescent, _SklearnSGDOneClassSVM):
                 coef_init = self.coef_ if coef_init is None else coef_init
                 offset_init = self.offset_ if offset_init is None else offset_init
             start = single_start(X.shape[1], X.dtype, coef_init, offset_init)
-            self.t_ = 1.0
+            self.t_, self.coef_ = 1.0, None
             # The solver's intercept is 1 - offset.
             self._learn(X, sample_weight, start._replace(intercept=1.0 - start.intercept), self.max_iter)
         self._warn_after_fit()
@@ -121,15 +121,12 @@ class SGDOneClassSVM(StochasticGradientDescent, _SklearnSGDOneClassSVM):
             [self._hyperparameters()],
             start,
             max_iter,
-            self._seed(self.random_state),
+            self._permutation_seed(check_random_state(self.random_state)),
             one_class=True,
         )
         coef, intercept = self._chosen_weights(solution)
-        self.coef_, self.offset_ = coef.ravel(), 1.0 - intercept
-
-    def _seed(self, random_state):
-        seed = check_random_state(random_state).randint(0, MAX_SEED)
-        return seed if self.shuffle else None
+        self._store_coef(coef.ravel())
+        self.offset_ = 1.0 - intercept
 
     def decision_function(self, X):
         """Signed distance to the hyperplane, times the norm of its weights: positive for inliers.

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.base import _fit_context
 from sklearn.linear_model._stochastic_gradient import SGDRegressor as _SklearnSGDRegressor
 from sklearn.metrics import r2_score
+from sklearn.utils import check_random_state
 from sklearn.utils.extmath import safe_sparse_dot
 
 from fastml._device_input import device_of
@@ -25,7 +26,7 @@ class RegressorFit(StochasticGradientDescent):
                 coef_init = self.coef_ if coef_init is None else coef_init
                 intercept_init = self.intercept_ if intercept_init is None else intercept_init
             start = single_start(X.shape[1], X.dtype, coef_init, intercept_init)
-            self.t_ = 1.0
+            self.t_, self.coef_ = 1.0, None
             self._learn(X, y, sample_weight, start, self.max_iter)
         self._warn_after_fit()
         return self
@@ -47,6 +48,8 @@ class RegressorFit(StochasticGradientDescent):
         # Rounded to X's precision, as scikit-learn's targets are.
         y = y.astype(X.dtype, copy=False).astype(np.float64, copy=False)
         sample_weight = self._sample_weight(sample_weight, X)
+        validation = self._validation(X, y, sample_weight)
+        seed = self._permutation_seed(check_random_state(self.random_state))
         solution = self._solve(
             X,
             np.ascontiguousarray(y),
@@ -54,11 +57,11 @@ class RegressorFit(StochasticGradientDescent):
             [self._hyperparameters()],
             start,
             max_iter,
-            self._seed(self.random_state),
-            self._validation(X, y, sample_weight),
+            seed,
+            validation,
         )
         coef, self.intercept_ = self._chosen_weights(solution)
-        self.coef_ = coef.ravel()
+        self._store_coef(coef.ravel())
 
     def _validation(self, X, y, sample_weight):
         if not self.early_stopping:

@@ -276,10 +276,11 @@ class _Tracker:
         """What is to go down, per model: the mean objective, or the validation score negated."""
         if self.validation is None:
             return [objective / n_rows for objective in progress["objective"].tolist()]
+        # Of the weights before scaling by wscale, as scikit-learn's callback is given them: its epochs would
+        # otherwise not be ours.
         coef = arrays.fetch(state.coef)
         return {
-            k: -self.validation.score(k, coef[k] * progress["wscale"][k], progress["intercept"][k])
-            for k in self.active
+            k: -self.validation.score(k, coef[k], progress["intercept"][k]) for k in self.active
         }
 
 
