@@ -61,6 +61,17 @@ def check_X_y(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool) 
     return checked
 
 
+def check_matrix(X: Any) -> Any:
+    """Validate an X that belongs to no estimator, NaN and inf included; otherwise as ``check_X_y``."""
+    if device_of(X) == "cuda":
+        return check_device_X(None, X, reset=False)
+    if sparse.issparse(X):
+        check_compressed(X)
+    return check_array(
+        X, accept_sparse="csr", dtype=[np.float64, np.float32], order="C", accept_large_sparse=True
+    )
+
+
 def check_device_X(estimator: Any, X: Any, *, reset: bool) -> Any:
     """Validate an X that lies in a GPU's memory, by its shape and dtype; it stays there.
 
@@ -89,10 +100,10 @@ def check_device_X(estimator: Any, X: Any, *, reset: bool) -> Any:
     for size, what in zip(X.shape, ("sample", "feature")):
         if size == 0:
             raise ValueError(
-                f"Found array with 0 {what}(s) (shape={X.shape}) while a minimum of 1 is required by "
-                f"{type(estimator).__name__}."
+                f"Found array with 0 {what}(s) (shape={X.shape}) while a minimum of 1 is required."
             )
-    _check_n_features(estimator, X, reset=reset)
+    if estimator is not None:
+        _check_n_features(estimator, X, reset=reset)
     dtype = X.dtype if X.dtype in (np.float32, np.float64) else np.float64
     return cupy.ascontiguousarray(X, dtype=dtype)
 

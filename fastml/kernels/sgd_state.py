@@ -57,6 +57,9 @@ PROGRESS = np.dtype(
     ]
 )
 
+# scikit-learn's: the intercept of sparse input moves more slowly, as most of its features are not present.
+SPARSE_INTERCEPT_DECAY = 0.01
+
 # The derivative of a loss is clipped to this, against overflow (scikit-learn's bound).
 MAX_DLOSS = 1e12
 

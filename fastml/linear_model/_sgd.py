@@ -16,13 +16,10 @@ from fastml._config import resolve_device
 from fastml._device_input import device_of
 from fastml._log import log_ran
 from fastml._validation import for_kernels, raise_if_not_finite
-from fastml.kernels.sgd_state import Rule
+from fastml.kernels.sgd_state import SPARSE_INTERCEPT_DECAY, Rule
 from fastml.solvers import sgd
 
 MAX_SEED = np.iinfo(np.int32).max
-
-# scikit-learn's: the intercept of sparse input moves more slowly, as most of its features are not present.
-SPARSE_INTERCEPT_DECAY = 0.01
 
 
 class Start(NamedTuple):
@@ -88,22 +85,19 @@ class StochasticGradientDescent:
         )
         if validation is not None:  # the rows held out are not seen by the kernels
             raise_if_not_finite(self, X)
-        try:
-            solution = sgd.solve(
-                for_kernels(X),
-                target,
-                sample_weight,
-                state,
-                rule,
-                stopping,
-                seed=seed,
-                validation=validation,
-                device=device,
-                verbose=self.verbose,
-            )
-        except ValueError:
-            raise_if_not_finite(self, X)
-            raise
+        solution = sgd.solve(
+            for_kernels(X),
+            target,
+            sample_weight,
+            state,
+            rule,
+            stopping,
+            seed=seed,
+            validation=validation,
+            check_X=lambda: raise_if_not_finite(self, X),
+            device=device,
+            verbose=self.verbose,
+        )
         self.n_iter_ = int(solution.n_iter.max())
         self.t_ = getattr(self, "t_", 1.0) + self.n_iter_ * X.shape[0]
         log_ran(self, "fit", device)

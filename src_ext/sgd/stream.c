@@ -23,19 +23,20 @@ enum {
     LONG_ROW = 4096,       /* bytes: the hardware prefetcher keeps up with such a row alone */
     CACHE_BYTES = 1 << 20, /* below this X stays in a core's own cache */
     ROWS_AHEAD = 16,       /* the helper's own prefetch distance */
-    SPINS = 4096,          /* before a waiting thread offers its core to others */
+    LEAD = 2,              /* blocks by which a helper that was left behind skips ahead */
+    SPINS = 4096,          /* before the waiting helper offers its core to others */
+    PATIENCE = 100,        /* spins, some microseconds, for a copy that is being made */
 };
 
-/* A slot serves the blocks b = slot, slot + N_SLOTS, ...; its state counts through four stages for each of them. */
-enum { FREE, CLAIMED, FILLED, STAGES = 4 };
-
 typedef struct {
-    _Alignas(64) atomic_llong state;
-    bool direct; /* the block was too large to copy: read it from X */
+    _Alignas(64) atomic_llong block; /* which block's copy is complete here; NONE while one is being made */
+    bool direct;                     /* the block was too large to copy: read it from X */
     char *data, *indices, *indptr;
     int32_t label[MAX_ROWS];
     double value[MAX_ROWS], sample_weight[MAX_ROWS];
 } slot;
+
+enum { NONE = -1 };
 
 typedef struct {
     const sgd_job *job;
@@ -43,6 +44,8 @@ typedef struct {
     ptrdiff_t rows_per_block, n_blocks, capacity; /* capacity in values */
     slot *slots;
     char *memory;
+    _Alignas(64) atomic_llong stepping; /* the block that steps are taken through */
+    _Alignas(64) atomic_llong filling;  /* the block that the helper copies */
 } ring;
 
 static double mean_row_values(const sgd_job *job, const sgd_layout *layout) {
@@ -137,35 +140,42 @@ static void fill(const ring *r, slot *s, ptrdiff_t block) {
         put_index(s->indptr, index, n, filled);
 }
 
-/* Wait until the slot's state is at least `wanted`. */
-static long long wait_for(slot *s, long long wanted) {
-    long long state;
-    for (int spins = 1; (state = atomic_load_explicit(&s->state, memory_order_acquire)) < wanted; spins++) {
-        if (spins % SPINS)
-            PAUSE();
-        else
-            sched_yield();
-    }
-    return state;
-}
-
-static bool claim(slot *s, long long stage) {
-    long long free_stage = stage + FREE;
-    return atomic_compare_exchange_strong(&s->state, &free_stage, stage + CLAIMED);
-}
-
+/* The helper runs ahead by up to N_SLOTS blocks: never into the slot that is being read. Left behind (its core was
+   wanted elsewhere), it resumes LEAD blocks ahead; the blocks between are read from X. */
 static void *help(void *argument) {
     ring *r = argument;
-    for (ptrdiff_t block = 0; block < r->n_blocks; block++) {
-        slot *s = &r->slots[block % N_SLOTS];
-        long long stage = STAGES * (long long)(block / N_SLOTS);
-        wait_for(s, stage + FREE);
-        if (!claim(s, stage)) /* the stepping thread was here first */
+    long long block = 0;
+    for (int spins = 1;; spins++) {
+        long long stepping = atomic_load_explicit(&r->stepping, memory_order_acquire);
+        if (block <= stepping)
+            block = stepping + LEAD;
+        if (block >= r->n_blocks)
+            return NULL;
+        if (block >= stepping + N_SLOTS) {
+            if (spins % SPINS)
+                PAUSE();
+            else
+                sched_yield();
             continue;
+        }
+        slot *s = &r->slots[block % N_SLOTS];
+        atomic_store_explicit(&r->filling, block, memory_order_relaxed);
+        atomic_store_explicit(&s->block, NONE, memory_order_relaxed);
         fill(r, s, block);
-        atomic_store_explicit(&s->state, stage + FILLED, memory_order_release);
+        atomic_store_explicit(&s->block, block, memory_order_release);
+        block++;
     }
-    return NULL;
+}
+
+/* The slot that holds the block's copy; NULL if there is none, nor one about to be complete. */
+static const slot *slot_of(const ring *r, long long block) {
+    const slot *s = &r->slots[block % N_SLOTS];
+    for (int spins = 0; atomic_load_explicit(&s->block, memory_order_acquire) != block; spins++) {
+        if (spins == PATIENCE || atomic_load_explicit(&r->filling, memory_order_relaxed) != block)
+            return NULL;
+        PAUSE();
+    }
+    return s->direct ? NULL : s;
 }
 
 /* The job of one block, read from the slot's copy. */
@@ -188,21 +198,15 @@ static void step_through(ring *r, sgd_run run, const int32_t *active, ptrdiff_t 
     for (int32_t i = 0; i < MAX_ROWS; i++)
         identity[i] = i;
     for (ptrdiff_t block = 0; block < r->n_blocks; block++) {
-        slot *s = &r->slots[block % N_SLOTS];
-        long long stage = STAGES * (long long)(block / N_SLOTS);
-        /* A block that the helper has not begun is read from X at once: a helper without a core costs nothing. */
-        bool in_place = claim(s, stage);
-        if (!in_place) {
-            wait_for(s, stage + FILLED);
-            in_place = s->direct;
-        }
-        sgd_job job = in_place ? *r->job : copied(r, s, identity);
-        if (in_place)
+        atomic_store_explicit(&r->stepping, block, memory_order_release);
+        const slot *s = slot_of(r, block);
+        sgd_job job = s ? copied(r, s, identity) : *r->job;
+        if (!s)
             job.order += block * r->rows_per_block;
         job.n_steps = rows_in_block(r, block);
         run(&job, active, n_active);
-        atomic_store_explicit(&s->state, stage + STAGES, memory_order_release);
     }
+    atomic_store_explicit(&r->stepping, r->n_blocks, memory_order_release);
 }
 
 static bool make_ring(ring *r, const sgd_job *job, const sgd_layout *layout) {
@@ -215,7 +219,13 @@ static bool make_ring(ring *r, const sgd_job *job, const sgd_layout *layout) {
     size_t data_bytes = ((size_t)capacity * real + 63) / 64 * 64, index_bytes = ((size_t)capacity * index + 63) / 64 * 64;
     size_t indptr_bytes = (((size_t)rows + 1) * index + 63) / 64 * 64;
     size_t slot_bytes = data_bytes + index_bytes + indptr_bytes;
-    *r = (ring){job, layout, rows, (job->n_steps + rows - 1) / rows, capacity, NULL, NULL};
+    r->job = job;
+    r->layout = layout;
+    r->rows_per_block = rows;
+    r->n_blocks = (job->n_steps + rows - 1) / rows;
+    r->capacity = capacity;
+    atomic_init(&r->stepping, 0);
+    atomic_init(&r->filling, NONE);
     r->slots = aligned_alloc(64, N_SLOTS * sizeof(slot));
     r->memory = aligned_alloc(64, N_SLOTS * slot_bytes);
     if (!r->slots || !r->memory)
@@ -225,7 +235,7 @@ static bool make_ring(ring *r, const sgd_job *job, const sgd_layout *layout) {
         r->slots[i].data = memory;
         r->slots[i].indices = memory + data_bytes;
         r->slots[i].indptr = memory + data_bytes + index_bytes;
-        atomic_init(&r->slots[i].state, 0);
+        atomic_init(&r->slots[i].block, NONE);
     }
     return true;
 }

@@ -141,6 +141,7 @@ def solve(
     *,
     seed: int | None,
     validation: Validation | None = None,
+    check_X: Callable[[], None] | None = None,
     device: str = "cpu",
     verbose: int = 0,
 ) -> Solution:
@@ -155,6 +156,9 @@ def solve(
         Of the permutation; None visits the rows in their order. The same permutation is applied anew to the order
         of each epoch, as in scikit-learn, and all models share it.
     validation : Validation or None
+    check_X : callable or None
+        Raises if X is not finite. Called once, where a margin was not: every row of X passes through a margin in the
+        first epoch, which saves a search of its own.
     device : {"cpu", "cuda"}
     verbose : int
         Above 0, a report per model and epoch goes to standard output.
@@ -186,13 +190,15 @@ def solve(
                 sgd.epoch(X, target, sample_weight, chunk, state, rule)
                 bar.update(len(chunk) / len(rows))
             progress = arrays.fetch(state.progress)
-            if not (np.isfinite(progress["intercept"]).all() and arrays.all_finite(state.coef)):
+            weights_finite = np.isfinite(progress["intercept"]).all() and arrays.all_finite(state.coef)
+            if check_X is not None and not (weights_finite and np.isfinite(progress["finite"]).all()):
+                check_X()
+                check_X = None
+            if not weights_finite:
                 raise ValueError(
                     f"Floating-point under-/overflow occurred at epoch #{epoch}. Scaling input data with "
                     "StandardScaler or MinMaxScaler might help."
                 )
-            if epoch == 1 and not np.isfinite(progress["finite"]).all():
-                raise NonFiniteInput
             stopped = tracker.observe(epoch, progress, len(rows), state, arrays)
             if verbose:
                 _report(epoch, progress, tracker, len(rows))
@@ -216,10 +222,6 @@ def _weights(shape, dtype, values):
     if values is not None:
         weights[...] = values
     return weights
-
-
-class NonFiniteInput(ValueError):
-    """A margin was NaN or infinite although the weights are finite: X is not."""
 
 
 def _solution(state, tracker, arrays):

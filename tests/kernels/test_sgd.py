@@ -1,0 +1,117 @@
+"""The contract of the SGD kernels: every backend beside the reference."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+from sgd_problems import (
+    LOGISTIC,
+    Sizes,
+    assert_keeps_the_contract,
+    dense,
+    initial_state,
+    is_decided_by_rounding,
+    problems,
+    ragged,
+    stable_models,
+)
+from sklearn.utils._seq_dataset import ArrayDataset64
+
+from fastml.kernels.reference import sgd as reference
+from fastml.kernels.sgd_state import LOSSES, Rule
+
+AROUND_VECTORS = (0, 1, 2, 3, 7, 15, 16, 17, 31, 32, 33, 63, 64, 65, 130)
+
+# The CPU steps through eight models at once. CUDA's simulator takes some 10 ms for a model's row, and a GPU a
+# second for each combination of loss, penalty, schedule, ... that it has not compiled yet.
+SIZES = {"cpu": Sizes(rows=8, models=11, features=AROUND_VECTORS), "cuda": Sizes(3, 2, (0, 1, 5, 33, 130))}
+EXAMPLES = {"cpu": 150, "cuda": 12}
+
+
+def device_of(backend):
+    return backend.__name__.rpartition(".")[2]
+
+
+@pytest.mark.parametrize("name", reference.__all__)
+def test_a_backend_has_every_function(backend, name):
+    assert callable(getattr(backend.sgd, name))
+
+
+@pytest.mark.parametrize("loss", [*LOSSES, LOGISTIC], ids=str)
+def test_epoch(backend, loss):
+    device = device_of(backend)
+
+    @settings(max_examples=EXAMPLES[device], suppress_health_check=list(HealthCheck))
+    @given(problems(loss, SIZES[device]))
+    def keeps_the_contract(problem):
+        assume(not is_decided_by_rounding(problem))
+        assert_keeps_the_contract(backend, problem)
+
+    keeps_the_contract()
+
+
+def test_fold(backend):
+    @settings(max_examples=EXAMPLES[device_of(backend)])
+    @given(st.integers(1, 3), st.sampled_from(AROUND_VECTORS), st.sampled_from(["f4", "f8"]), st.booleans())
+    def keeps_the_contract(n_models, n_features, dtype, averages):
+        rng = np.random.default_rng(0)
+        rule = Rule("hinge", "l2", "constant", int(averages), True, False, 1.0, True)
+        models = stable_models(rng, rule, np.ones((1, 1)), n_models)
+        state = initial_state(rule, rng, models, n_features, dtype)
+        state.progress["average_a"], state.progress["average_b"] = rng.uniform(0.5, 2.0, (2, n_models))
+        sent = type(state)(*(backend.arrays.send(value) for value in vars(state).values()))
+        weights = state.progress["wscale"][:, None] * state.coef
+        average = state.average_coef
+        if averages:
+            a, b = (state.progress[name][:, None] for name in ("average_a", "average_b"))
+            average = (average + a * state.coef) / b
+        backend.sgd.fold(sent)
+        tolerance = 8 * np.finfo(dtype).eps
+        np.testing.assert_allclose(backend.arrays.fetch(sent.coef), weights, tolerance)
+        if averages:
+            np.testing.assert_allclose(backend.arrays.fetch(sent.average_coef), average, tolerance)
+        progress = backend.arrays.fetch(sent.progress)
+        for name, value in (("wscale", 1.0), ("average_a", 0.0), ("average_b", 1.0)):
+            assert_array_equal(progress[name], value, err_msg=name)
+
+    keeps_the_contract()
+
+
+@given(n=st.integers(0, 200), seed=st.integers(0, 2**32 - 1))
+def test_reference_shuffles_as_scikit_learn_does(n, seed):
+    order = np.arange(n, dtype=np.int32)
+    reference.shuffle(order, seed)
+    assert_array_equal(order, scikit_learns_order(n, seed))
+
+
+def scikit_learns_order(n, seed):
+    """The rows in the order in which scikit-learn's data set gives them after a shuffle."""
+    if n == 0:
+        return np.array([], np.int32)
+    X, y, weights = np.zeros((n, 1)), np.zeros(n), np.ones(n)
+    data = ArrayDataset64(X, y, weights)
+    data._shuffle_py(seed)
+    return [data._next_py()[3] for _ in range(n)]
+
+
+def test_shuffle(backend):
+    @given(n=st.integers(0, 200), seed=st.sampled_from([0, 1, 2**31, 2**32 - 1]) | st.integers(0, 2**32 - 1))
+    def keeps_the_contract(n, seed):
+        ours, theirs = np.arange(n, dtype=np.int32), np.arange(n, dtype=np.int32)
+        for _ in range(2):  # the second permutes what the first has left
+            backend.sgd.shuffle(ours, seed)
+            reference.shuffle(theirs, seed)
+            assert_array_equal(ours, theirs)
+
+    keeps_the_contract()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 0), (3, 100_000), (1_000, 3)])
+@pytest.mark.parametrize("n_models", [1, 1_000])
+def test_rows_per_call(backend, shape, n_models):
+    rng = np.random.default_rng(0)
+    for X in (dense(rng, shape, "f4"), ragged(rng, shape, np.dtype("f4"), np.int32)):
+        n_rows = backend.sgd.rows_per_call(backend.arrays.send(X), n_models)
+        assert isinstance(n_rows, int)
+        assert n_rows >= 1
