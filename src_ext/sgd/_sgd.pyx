@@ -31,6 +31,7 @@ cdef extern from "sgd.h":
         const double *sample_weight
         const int32_t *order
         Py_ssize_t n_steps
+        Py_ssize_t segment
         Py_ssize_t coef_stride
         void *coef
         void *average_coef
@@ -57,6 +58,7 @@ cdef extern from "stream.h":
         size_t real_size, index_size
         Py_ssize_t n_rows, n_values
 
+    Py_ssize_t sgd_segment(const sgd_job *, const sgd_layout *) noexcept nogil
     bint sgd_stream_pays(const sgd_job *, const sgd_layout *) noexcept nogil
     void sgd_run_streamed(
         sgd_run run, const sgd_job *, const sgd_layout *, const int32_t *active, Py_ssize_t n_active
@@ -189,6 +191,7 @@ def epoch(X, target, sample_weight, order, state, rule, int n_threads):
     layout.index_size = 0 if job.indices == NULL else 4 if index == cnp.NPY_INT32 else 8
     layout.n_rows = X.shape[0]
     layout.n_values = layout.n_rows * job.n_features if job.indices == NULL else (<cnp.ndarray> X.data).shape[0]
+    job.segment = sgd_segment(&job, &layout)
     with nogil:
         # One model is one chain of steps: the second thread can only bring its rows.
         streams = shared.n_active == 1 and n_threads > 1 and sgd_stream_pays(&job, &layout)

@@ -100,6 +100,36 @@ INLINE void OF(dots, VARIANT)(const sgd_job *job, ptrdiff_t step, ROW row, const
         OF(dots_many, VARIANT)(row, ahead, w, dots, count);
 }
 
+/* with_w = next . w and with_row = next . row, in one pass. */
+INLINE void OF(pair_dots, VARIANT)(ROW row, ROW next, const REAL *ahead, const REAL *w, double *with_w,
+                                   double *with_row) {
+    VEC sums[2][2] = {{{0}}};
+    ptrdiff_t j = 0;
+    for (; j + 2 * LANES <= next.n; j += 2 * LANES)
+        for (int c = 0; c < 2; c++) {
+            if (c * VEC_BYTES % 64 == 0)
+                __builtin_prefetch(ahead + j + c * LANES, 0, 2);
+            VEC x = *(const MEM *)(next.x + j + c * LANES);
+            sums[0][c] += x * *(const MEM *)(w + j + c * LANES);
+            sums[1][c] += x * *(const MEM *)(row.x + j + c * LANES);
+        }
+    for (; j < next.n; j += LANES) {
+        ptrdiff_t left = next.n - j;
+        __builtin_prefetch(ahead + j, 0, 2);
+        if (left >= LANES) {
+            VEC x = *(const MEM *)(next.x + j);
+            sums[0][0] += x * *(const MEM *)(w + j);
+            sums[1][0] += x * *(const MEM *)(row.x + j);
+        } else {
+            VEC x = LOAD_PART(next.x + j, left);
+            sums[0][1] += x * LOAD_PART(w + j, left);
+            sums[1][1] += x * LOAD_PART(row.x + j, left);
+        }
+    }
+    *with_w = (double)SUM(sums[0][0] + sums[0][1]);
+    *with_row = (double)SUM(sums[1][0] + sums[1][1]);
+}
+
 SHARED double OF(sq_norm, VARIANT)(ROW row) {
     double dot;
     const REAL *x = row.x;

@@ -1,4 +1,6 @@
 /* Every combination of element type and storage, from one loop; compiled once per instruction-set level. */
+#include <stdbool.h>
+
 #include "sgd.h"
 
 #define REAL float
@@ -6,8 +8,10 @@
 #define WSCALE_FLOOR 1e-6
 #include "weights.h"
 #define VARIANT dense_f32
+#define LOOK_AHEAD
 #include "row_dense.h"
 #include "steps.h"
+#undef LOOK_AHEAD
 #undef VARIANT
 #define INDEX int32_t
 #define VARIANT csr_f32_i32
@@ -30,8 +34,10 @@
 #define WSCALE_FLOOR 1e-9
 #include "weights.h"
 #define VARIANT dense_f64
+#define LOOK_AHEAD
 #include "row_dense.h"
 #include "steps.h"
+#undef LOOK_AHEAD
 #undef VARIANT
 #define INDEX int32_t
 #define VARIANT csr_f64_i32

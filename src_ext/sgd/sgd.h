@@ -52,6 +52,8 @@ typedef struct {
     /* The rows to visit. */
     const int32_t *order;
     ptrdiff_t n_steps;
+    /* Steps that may be interleaved: rows of a block, where a helper brings them (sgd_segment). */
+    ptrdiff_t segment;
     /* n_models x n_features each, of X's type, rows coef_stride elements apart; the last two may be NULL. */
     ptrdiff_t coef_stride;
     void *coef, *average_coef, *applied_l1;

@@ -17,7 +17,8 @@
 
 enum {
     N_SLOTS = 16,
-    MAX_ROWS = 64,         /* of a block */
+    MIN_ROWS = 8,          /* of a block */
+    MAX_ROWS = 64,
     BLOCK_BYTES = 16384,   /* of a block of rows of average length */
     CSR_SLACK = 4,         /* a sparse block may be this much larger than the average */
     LONG_ROW = 4096,       /* bytes: the hardware prefetcher keeps up with such a row alone */
@@ -52,6 +53,12 @@ static double mean_row_values(const sgd_job *job, const sgd_layout *layout) {
     if (!layout->index_size)
         return (double)job->n_features;
     return (double)layout->n_values / (double)(layout->n_rows ? layout->n_rows : 1);
+}
+
+ptrdiff_t sgd_segment(const sgd_job *job, const sgd_layout *layout) {
+    double row_bytes = mean_row_values(job, layout) * (double)(layout->real_size + layout->index_size);
+    ptrdiff_t rows = (ptrdiff_t)(BLOCK_BYTES / (row_bytes + 1.0));
+    return rows < MIN_ROWS ? MIN_ROWS : rows > MAX_ROWS ? MAX_ROWS : rows;
 }
 
 bool sgd_stream_pays(const sgd_job *job, const sgd_layout *layout) {
@@ -210,11 +217,9 @@ static void step_through(ring *r, sgd_run run, const int32_t *active, ptrdiff_t 
 }
 
 static bool make_ring(ring *r, const sgd_job *job, const sgd_layout *layout) {
-    double values = mean_row_values(job, layout);
     const size_t real = layout->real_size, index = layout->index_size;
-    ptrdiff_t rows = (ptrdiff_t)(BLOCK_BYTES / (values * (double)(real + index) + 1.0));
-    rows = rows < 1 ? 1 : rows > MAX_ROWS ? MAX_ROWS : rows;
-    ptrdiff_t capacity = (ptrdiff_t)((double)rows * values + 1.0) * (index ? CSR_SLACK : 1);
+    ptrdiff_t rows = job->segment;
+    ptrdiff_t capacity = (ptrdiff_t)((double)rows * mean_row_values(job, layout) + 1.0) * (index ? CSR_SLACK : 1);
     /* One allocation; every part begins on a cache line. */
     size_t data_bytes = ((size_t)capacity * real + 63) / 64 * 64, index_bytes = ((size_t)capacity * index + 63) / 64 * 64;
     size_t indptr_bytes = (((size_t)rows + 1) * index + 63) / 64 * 64;

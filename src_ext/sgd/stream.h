@@ -19,6 +19,9 @@ typedef struct {
     ptrdiff_t n_rows, n_values;
 } sgd_layout;
 
+/* Rows of a block: what job->segment is, streamed or not. */
+ptrdiff_t sgd_segment(const sgd_job *job, const sgd_layout *layout);
+
 /* Whether copying pays: rows short enough to be latency-bound, X larger than a core's own cache. */
 bool sgd_stream_pays(const sgd_job *job, const sgd_layout *layout);
 

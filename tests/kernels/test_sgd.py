@@ -26,7 +26,7 @@ AROUND_VECTORS = (0, 1, 2, 3, 7, 15, 16, 17, 31, 32, 33, 63, 64, 65, 130)
 # The CPU steps through eight models at once. CUDA's simulator takes some 10 ms for a model's row, and a GPU a
 # second for each combination of loss, penalty, schedule, ... that it has not compiled yet.
 SIZES = {"cpu": Sizes(rows=8, models=11, features=AROUND_VECTORS), "cuda": Sizes(3, 2, (0, 1, 5, 33, 130))}
-EXAMPLES = {"cpu": 150, "cuda": 12}
+EXAMPLES = {"cpu": 300, "cuda": 25}
 
 
 def device_of(backend):
