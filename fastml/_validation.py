@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn.utils import assert_all_finite, check_array, column_or_1d
-from sklearn.utils.validation import _check_n_features, validate_data
+from sklearn.utils.validation import _check_n_features, _check_sample_weight, validate_data
 
 from fastml._csr import CSR
 from fastml._device_input import device_of
@@ -168,10 +168,48 @@ def check_compressed(X: Any) -> None:
         raise ValueError(f"X.indices must lie in [0, {n_minor}) for shape {X.shape}.")
 
 
-def for_kernels(X: Any) -> Any:
-    """A validated X as the kernels take it: aligned, in the machine's byte order, sparse as ``CSR``."""
+def check_sample_weight(sample_weight: Any, X: Any, *, allow_all_zero: bool) -> np.ndarray:
+    """Validated weights in host memory: float64, rounded to X's precision as scikit-learn's are.
+
+    Raises
+    ------
+    ValueError
+        With scikit-learn's wording: for another length, NaN or inf, or all zeros unless ``allow_all_zero``.
+    """
+    if device_of(X) == "cuda":  # of which scikit-learn only asks the length
+        X = np.broadcast_to(np.zeros(1, X.dtype), (X.shape[0], 1))
+    if device_of(sample_weight) == "cuda":
+        sample_weight = sample_weight.get()
+    checked = _check_sample_weight(
+        sample_weight, X, dtype=X.dtype, allow_all_zero_weights=allow_all_zero
+    )
+    return checked.astype(np.float64)
+
+
+def rows_on_host(X: Any, rows: np.ndarray) -> Any:
+    """Some rows of a validated X, in host memory; ``rows`` is a mask."""
     if device_of(X) == "cuda":
-        return X
+        import cupy
+
+        return X[cupy.asarray(rows)].get()
+    return X[rows]
+
+
+def for_kernels(X: Any, device: str) -> Any:
+    """A validated X as the kernels of a device take it: aligned, in the machine's byte order, sparse as ``CSR``.
+
+    Parameters
+    ----------
+    X : array or sparse matrix
+    device : {"cpu", "cuda"}
+        An X that lies on a GPU is fetched for "cpu"; one in host memory is the backend's to send.
+
+    Returns
+    -------
+    ndarray, cupy.ndarray or CSR
+    """
+    if device_of(X) == "cuda":
+        return X if device == "cuda" else X.get()
     if not sparse.issparse(X):
         return np.require(X, dtype=X.dtype.newbyteorder("="), requirements=["C", "A"])
     index = np.result_type(X.indices, X.indptr)

@@ -10,12 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import _check_sample_weight
 
 from fastml._config import resolve_device
 from fastml._device_input import device_of
 from fastml._log import log_ran
-from fastml._validation import for_kernels, raise_if_not_finite
+from fastml._validation import check_sample_weight, for_kernels, raise_if_not_finite
 from fastml.kernels.sgd_state import SPARSE_INTERCEPT_DECAY, Rule
 from fastml.solvers import sgd
 
@@ -33,6 +32,10 @@ class Start(NamedTuple):
 
 class StochasticGradientDescent:
     """Mixin: from an estimator's parameters to a call of the solver, and from its solution to the attributes."""
+
+    # None until there are weights.
+    coef_: Any
+    _average_coef: Any
 
     def _objective(self) -> tuple[float, Any, str]:
         """alpha, loss and learning rate schedule."""
@@ -73,6 +76,7 @@ class StochasticGradientDescent:
         max_iter: int,
         seed: int | None,
         validation: sgd.Validation | None = None,
+        n_classes: int = 1,
         one_class: bool = False,
     ) -> sgd.Solution:
         """Run the solver, and store what it found but for coef_ and intercept_, whose shapes differ."""
@@ -86,13 +90,14 @@ class StochasticGradientDescent:
         if validation is not None:  # the rows held out are not seen by the kernels
             raise_if_not_finite(self, X)
         solution = sgd.solve(
-            for_kernels(X),
+            for_kernels(X, device),
             target,
             sample_weight,
             state,
             rule,
             stopping,
             seed=seed,
+            n_classes=n_classes,
             validation=validation,
             check_X=lambda: raise_if_not_finite(self, X),
             device=device,
@@ -103,7 +108,7 @@ class StochasticGradientDescent:
         log_ran(self, "fit", device)
         return solution
 
-    def _chosen_weights(self, solution: sgd.Solution) -> tuple[np.ndarray, np.ndarray]:
+    def _chosen_weights(self, solution: sgd.Solution) -> tuple[Any, np.ndarray]:
         """The weights to predict with: averaged ones once there are any; both kinds are kept for partial_fit."""
         if not self.average:
             return solution.coef, solution.intercept
@@ -128,13 +133,10 @@ class StochasticGradientDescent:
         )
 
     def _sample_weight(self, sample_weight: Any, X: Any) -> np.ndarray | None:
-        """Validated weights in float64, rounded to X's precision as scikit-learn's are; None stays None."""
+        """Validated weights; None, which stands for all ones, stays None."""
         if sample_weight is None:
             return None
-        checked = _check_sample_weight(
-            sample_weight, X, dtype=X.dtype, allow_all_zero_weights=bool(self.early_stopping)
-        )
-        return checked.astype(np.float64)
+        return check_sample_weight(sample_weight, X, allow_all_zero=bool(self.early_stopping))
 
     def _permutation_seed(self, random_state: np.random.RandomState) -> int | None:
         """Seed of the permutations; None where rows keep their order."""

@@ -9,7 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, unique_labels
 
 from fastml._loss import Loss
-from fastml._validation import check_X_y, unchanged_on_error
+from fastml._validation import check_X_y, rows_on_host, unchanged_on_error
 from fastml.linear_model._device_prediction import DeviceClassifierPrediction
 from fastml.linear_model._sgd import MAX_SEED, Start, StochasticGradientDescent, single_start
 from fastml.solvers import sgd
@@ -89,7 +89,7 @@ class ClassifierFit(DeviceClassifierPrediction, StochasticGradientDescent):
         seed, validation = self._draw(X, labels, sample_weight, n_classes)
         hyperparameters = [self._hyperparameters(**model) for model in weights]
         solution = self._solve(
-            X, labels, sample_weight, hyperparameters, start, max_iter, seed, validation
+            X, labels, sample_weight, hyperparameters, start, max_iter, seed, validation, n_classes
         )
         coef, intercept = self._chosen_weights(solution)
         self._store_coef(coef)
@@ -130,7 +130,7 @@ class ClassifierFit(DeviceClassifierPrediction, StochasticGradientDescent):
             return None
         mask = np.ones(X.shape[0], bool) if sample_weight is None else sample_weight > 0
         held_out = self._make_validation_split(labels, sample_mask=mask)
-        X_val, labels_val = X[held_out], labels[held_out]
+        X_val, labels_val = rows_on_host(X, held_out), labels[held_out]
         weights = None if sample_weight is None else sample_weight[held_out]
 
         def accuracy(k, coef, intercept):
@@ -209,8 +209,9 @@ class SGDClassifier(ClassifierFit, _SklearnSGDClassifier):
     Notes
     -----
     For two classes and a given ``random_state`` the rows are visited in scikit-learn's order. With more classes
-    scikit-learn draws one permutation per class and epoch, while all classes share one here: results of the two are
-    then equal in distribution only. With ``shuffle=False`` they are equal.
+    scikit-learn draws one permutation per class and epoch, while all classes share one here (from 10,000 rows on but
+    for its last 1,000 rows, which each class visits from a start of its own): results of the two are then equal in
+    distribution only. With ``shuffle=False`` they are equal.
 
     References
     ----------

@@ -9,7 +9,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 
 from fastml._device_input import device_of
 from fastml._loss import Loss
-from fastml._validation import check_X_y, unchanged_on_error
+from fastml._validation import check_X_y, rows_on_host, unchanged_on_error
 from fastml.linear_model._device_prediction import device_scores
 from fastml.linear_model._sgd import StochasticGradientDescent, single_start
 from fastml.solvers import sgd
@@ -68,7 +68,7 @@ class RegressorFit(StochasticGradientDescent):
             return None
         mask = np.ones(X.shape[0], bool) if sample_weight is None else sample_weight > 0
         held_out = self._make_validation_split(y, sample_mask=mask)
-        X_val, y_val = X[held_out], y[held_out]
+        X_val, y_val = rows_on_host(X, held_out), y[held_out]
         weights = None if sample_weight is None else sample_weight[held_out]
 
         def r2(k, coef, intercept):

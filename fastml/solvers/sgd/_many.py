@@ -120,13 +120,14 @@ def fit_many(
         table = make_models(rule, hyperparameters)
         zeros = np.zeros((len(table), X.shape[1]), X.dtype), np.zeros(len(table))
         solution = solve(
-            for_kernels(X),
+            for_kernels(X, device),
             target,
             sample_weight,
             initial_state(rule, table, *zeros),
             rule,
             stopping,
             seed=random_state if shuffle else None,
+            n_classes=len(outputs),
             device=device,
         )
         for position, i in enumerate(members):

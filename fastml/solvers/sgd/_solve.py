@@ -1,6 +1,7 @@
 """The epoch loop of stochastic gradient descent, for any number of models over one X."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,13 @@ SMALLEST_ADAPTIVE_ETA = 1e-6
 
 
 CACHE_LINE = 64
+
+
+# Where all classes take their last steps on the same rows, these push all weights along the same few vectors: on
+# MNIST, 5 epochs, that cost 0.4 points of test accuracy (89.0 %, 84 seeds, against 89.4 % of independent orders; so
+# staggered 89.4 %, 48 seeds). Small data sets take many epochs, which end in small steps.
+STAGGERED_ROWS = 1000
+MIN_ROWS_TO_STAGGER = 10_000
 
 
 class Stopping(NamedTuple):
@@ -140,6 +148,7 @@ def solve(
     stopping: Stopping,
     *,
     seed: int | None,
+    n_classes: int = 1,
     validation: Validation | None = None,
     check_X: Callable[[], None] | None = None,
     device: str = "cpu",
@@ -154,7 +163,10 @@ def solve(
     stopping : Stopping
     seed : int or None
         Of the permutation; None visits the rows in their order. The same permutation is applied anew to the order
-        of each epoch, as in scikit-learn, and all models share it.
+        of each epoch, as in scikit-learn, and all models share it (see ``n_classes``).
+    n_classes : int
+        Of a one-vs-rest problem, whose models are in the order of the classes (several problems in a row). With more
+        than two, permuted rows are many, and each class visits the last of them from a start of its own.
     validation : Validation or None
     check_X : callable or None
         Raises if X is not finite. Called once, where a margin was not: every row of X passes through a margin in the
@@ -184,11 +196,15 @@ def solve(
             if seed is not None:
                 sgd.shuffle(order, seed)
             rows = order if validation is None else order[~validation.held_out[order]]
+            shared, staggered = _split(rows, tracker.active, 0 if seed is None else n_classes)
             size = sgd.rows_per_call(X, len(tracker.active))
-            for first in range(0, len(rows), size):
-                chunk = rows[first : first + size]
+            for first in range(0, len(shared), size):
+                chunk = shared[first : first + size]
                 sgd.epoch(X, target, sample_weight, chunk, state, rule)
                 bar.update(len(chunk) / len(rows))
+            for own_order, models in staggered:
+                active = replace(state, active=arrays.send(np.array(models, dtype=np.int32)))
+                sgd.epoch(X, target, sample_weight, own_order, active, rule)
             progress = arrays.fetch(state.progress)
             weights_finite = np.isfinite(progress["intercept"]).all() and arrays.all_finite(state.coef)
             if check_X is not None and not (weights_finite and np.isfinite(progress["finite"]).all()):
@@ -210,6 +226,18 @@ def solve(
                 state.active = arrays.send(np.array(tracker.active, dtype=np.int32))
     sgd.fold(state)
     return _solution(state, tracker, arrays)
+
+
+def _split(rows, active, n_classes):
+    """The rows that all models visit together, and the last ones with each class's order of them."""
+    if n_classes <= 2 or len(rows) < MIN_ROWS_TO_STAGGER:
+        return rows, []
+    last = rows[-STAGGERED_ROWS:]
+    of_class = [
+        (np.roll(last, c * STAGGERED_ROWS // n_classes), [k for k in active if k % n_classes == c])
+        for c in range(n_classes)
+    ]
+    return rows[:-STAGGERED_ROWS], [(order, models) for order, models in of_class if models]
 
 
 def _weights(shape, dtype, values):
