@@ -1,4 +1,4 @@
-"""A grid of settings trained together gives what each gives alone."""
+"""A grid of settings trained together gives what each gives alone: but for rounding, as a model alone looks ahead."""
 
 import numpy as np
 import pytest
@@ -30,8 +30,8 @@ def test_each_classifier_is_the_one_fitted_alone(classes, container, n_classes):
     fitted = fit_many(container(X), y, SETTINGS, n_classes=n_classes, shuffle=False)
     for setting, models in zip(SETTINGS, fitted):
         alone = SGDClassifier(shuffle=False, max_iter=5, tol=None, **setting).fit(container(X), y)
-        np.testing.assert_array_equal(models.coef, alone.coef_)
-        np.testing.assert_array_equal(models.intercept, alone.intercept_)
+        np.testing.assert_allclose(models.coef, alone.coef_, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(models.intercept, alone.intercept_, rtol=1e-9, atol=1e-12)
 
 
 def test_averaged_regressors_are_the_ones_fitted_alone(classes):
@@ -40,7 +40,7 @@ def test_averaged_regressors_are_the_ones_fitted_alone(classes):
     fitted = fit_many(X, y, settings, average=10, shuffle=False)
     for setting, models in zip(settings, fitted):
         alone = SGDRegressor(shuffle=False, max_iter=5, tol=None, average=10, **setting).fit(X, y)
-        np.testing.assert_array_equal(models.coef.ravel(), alone.coef_)
+        np.testing.assert_allclose(models.coef.ravel(), alone.coef_, rtol=1e-9, atol=1e-12)
 
 
 def test_models_stop_one_by_one(classes):
@@ -50,7 +50,7 @@ def test_models_stop_one_by_one(classes):
     for setting, models in zip(settings, fitted):
         alone = SGDClassifier(shuffle=False, max_iter=200, tol=1e-3, **setting).fit(X, y)
         assert models.n_iter == alone.n_iter_
-        np.testing.assert_array_equal(models.coef, alone.coef_)
+        np.testing.assert_allclose(models.coef, alone.coef_, rtol=1e-9, atol=1e-12)
     assert fitted[0].n_iter != fitted[1].n_iter
 
 
