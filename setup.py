@@ -37,7 +37,10 @@ def extension(family: str) -> Extension:
     folder = SRC / family
     return Extension(
         f"fastml.kernels.cpu._{family}",
-        [str(folder / f"_{family}.pyx"), *(str((folder / name).resolve().relative_to(Path.cwd())) for name in once)],
+        [
+            str(folder / f"_{family}.pyx"),
+            *(str((folder / name).resolve().relative_to(Path.cwd())) for name in once),
+        ],
         include_dirs=[str(SRC / "simd"), str(SRC / "runtime"), str(folder), np.get_include()],
         depends=[str(header) for header in SRC.glob("*/*.h")] + [str(folder / name) for name in per_level],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],

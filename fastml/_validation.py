@@ -111,11 +111,16 @@ def check_device_X(estimator: Any, X: Any, *, reset: bool) -> Any:
 def _check_host_y(estimator: Any, X: Any, y: Any) -> Any:
     """y in host memory, where labels are encoded; it is small beside X."""
     y = check_array(
-        y.get() if hasattr(y, "get") and device_of(y) == "cuda" else y, ensure_2d=False, dtype=None, input_name="y"
+        y.get() if hasattr(y, "get") and device_of(y) == "cuda" else y,
+        ensure_2d=False,
+        dtype=None,
+        input_name="y",
     )
     y = column_or_1d(y, warn=True)
     if len(y) != X.shape[0]:
-        raise ValueError(f"Found input variables with inconsistent numbers of samples: {[X.shape[0], len(y)]}")
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: {[X.shape[0], len(y)]}"
+        )
     return y
 
 
@@ -153,7 +158,9 @@ def check_compressed(X: Any) -> None:
     indptr, indices = X.indptr, X.indices
     for name, array in (("indptr", indptr), ("indices", indices)):
         if array.ndim != 1 or array.dtype.kind != "i":
-            raise ValueError(f"X.{name} must be a 1-d array of integers; got {array.dtype} of shape {array.shape}.")
+            raise ValueError(
+                f"X.{name} must be a 1-d array of integers; got {array.dtype} of shape {array.shape}."
+            )
     if len(indptr) != n_major + 1:
         raise ValueError(f"X.indptr must have {n_major + 1} elements for shape {X.shape}; got {len(indptr)}.")
     nnz = indptr[-1]
@@ -180,9 +187,7 @@ def check_sample_weight(sample_weight: Any, X: Any, *, allow_all_zero: bool) -> 
         X = np.broadcast_to(np.zeros(1, X.dtype), (X.shape[0], 1))
     if device_of(sample_weight) == "cuda":
         sample_weight = sample_weight.get()
-    checked = _check_sample_weight(
-        sample_weight, X, dtype=X.dtype, allow_all_zero_weights=allow_all_zero
-    )
+    checked = _check_sample_weight(sample_weight, X, dtype=X.dtype, allow_all_zero_weights=allow_all_zero)
     return checked.astype(np.float64)
 
 

@@ -72,9 +72,7 @@ class ClassifierFit(DeviceClassifierPrediction, StochasticGradientDescent):
     def _learn(self, X, y, sample_weight, start, max_iter):
         n_classes = len(self.classes_)
         if n_classes < 2:
-            raise ValueError(
-                f"The number of classes has to be greater than one; got {n_classes} class"
-            )
+            raise ValueError(f"The number of classes has to be greater than one; got {n_classes} class")
         labels = self._encode(y)
         class_weight = (
             np.ones(n_classes)
@@ -142,7 +140,6 @@ class ClassifierFit(DeviceClassifierPrediction, StochasticGradientDescent):
             return np.average(hits, weights=weights)
 
         return sgd.Validation(held_out, accuracy)
-
 
 
 def _distinct(y):
@@ -285,7 +282,9 @@ class SGDClassifier(ClassifierFit, _SklearnSGDClassifier):
         if isinstance(self.loss, str):
             return super()._check_proba()
         if self.loss.inverse_link is None:
-            raise AttributeError(f"probability estimates are not available for loss={self.loss!r}: no inverse_link")
+            raise AttributeError(
+                f"probability estimates are not available for loss={self.loss!r}: no inverse_link"
+            )
         return True
 
     @available_if(_check_proba)

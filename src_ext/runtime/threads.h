@@ -15,8 +15,8 @@ typedef void (*fastml_share)(void *context, int share, int n_shares);
 int fastml_reserve(int wanted, int limit);
 void fastml_release(int reserved);
 
-/* Run work(context, 0..n_shares-1), each share in a thread of its own, share 0 in the caller's. A thread that the
-   system refuses is no error: the caller runs that share itself, afterwards. */
+/* Run work(context, 0..n_shares-1), each share in a thread of its own, share 0 in the caller's. A thread that
+   the system refuses is no error: the caller runs that share itself, afterwards. */
 void fastml_fork_join(fastml_share work, void *context, int n_shares);
 
 #endif

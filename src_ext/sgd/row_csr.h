@@ -13,7 +13,7 @@ INLINE ROW OF(row_at, VARIANT)(const sgd_job *job, ptrdiff_t i) {
                  (ptrdiff_t)(indptr[i + 1] - indptr[i])};
 }
 
-/* Two stages: far ahead the row's bounds, nearer its first entries; longer rows are the hardware prefetcher's. */
+/* Two stages: far ahead the row's bounds, nearer its first entries; the hardware prefetches longer ones. */
 INLINE void OF(prefetch, VARIANT)(const sgd_job *job, ptrdiff_t step) {
     enum { BOUNDS_AHEAD = 24, ENTRIES_AHEAD = 12, LINES = 4 };
     const INDEX *indptr = (const INDEX *)job->indptr;
@@ -21,7 +21,8 @@ INLINE void OF(prefetch, VARIANT)(const sgd_job *job, ptrdiff_t step) {
         __builtin_prefetch(indptr + job->order[step + BOUNDS_AHEAD]);
     if (step + ENTRIES_AHEAD < job->n_steps) {
         ROW row = OF(row_at, VARIANT)(job, job->order[step + ENTRIES_AHEAD]);
-        ptrdiff_t value_bytes = row.n * (ptrdiff_t)sizeof(REAL), column_bytes = row.n * (ptrdiff_t)sizeof(INDEX);
+        ptrdiff_t value_bytes = row.n * (ptrdiff_t)sizeof(REAL),
+                  column_bytes = row.n * (ptrdiff_t)sizeof(INDEX);
         for (ptrdiff_t b = 0; b < value_bytes && b < LINES * 64; b += 64)
             __builtin_prefetch((const char *)row.x + b);
         for (ptrdiff_t b = 0; b < column_bytes && b < LINES * 64; b += 64)

@@ -16,8 +16,8 @@ INLINE ROW OF(row_at, VARIANT)(const sgd_job *job, ptrdiff_t i) {
     return (ROW){(const REAL *)job->data + i * job->n_features, job->n_features};
 }
 
-/* The row that a step prefetches while it computes: some 4 KiB of rows ahead, a memory latency's worth of work.
-   Rows come in random order, which no hardware prefetcher follows. */
+/* The row that a step prefetches while it computes: some 4 KiB of rows ahead, a memory latency's worth of
+   work. Rows come in random order, which no hardware prefetcher follows. */
 INLINE const REAL *OF(row_ahead, VARIANT)(const sgd_job *job, ptrdiff_t step) {
     ptrdiff_t bytes = job->n_features * (ptrdiff_t)sizeof(REAL);
     ptrdiff_t ahead = bytes <= 256 ? 16 : 1 + 4096 / bytes;
@@ -25,12 +25,12 @@ INLINE const REAL *OF(row_ahead, VARIANT)(const sgd_job *job, ptrdiff_t step) {
     return (const REAL *)job->data + job->order[step + ahead < last ? step + ahead : last] * job->n_features;
 }
 
-/* dots[m] = x . w[m] for m < count, a compile-time constant; each with `chains` partial sums, so that the latency
-   of one multiply-add is hidden by the others. The lines of row `ahead` are asked for one by one in between: all
-   at once they would fill the line buffers and hold up the arithmetic (measured: twice the time on MNIST); into the
-   second-level cache, as the first is full of weights. */
-INLINE void OF(dots_n, VARIANT)(ROW row, const REAL *ahead, const REAL *const *w, double *dots, const int count,
-                                const int chains) {
+/* dots[m] = x . w[m] for m < count, a compile-time constant; each with `chains` partial sums, so that the
+   latency of one multiply-add is hidden by the others. The lines of row `ahead` are asked for one by one in
+   between: all at once they would fill the line buffers and hold up the arithmetic (measured: twice the time
+   on MNIST); into the second-level cache, as the first is full of weights. */
+INLINE void OF(dots_n, VARIANT)(ROW row, const REAL *ahead, const REAL *const *w, double *dots,
+                                const int count, const int chains) {
     VEC sums[8][4];
     for (int m = 0; m < count; m++)
         for (int c = 0; c < chains; c++)

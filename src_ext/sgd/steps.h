@@ -1,11 +1,13 @@
-/* The loop: one step per row and model, in the order of kernels/reference/sgd.py, whose numbering the comments use.
+/* The loop: one step per row and model, in the order of kernels/reference/sgd.py, whose numbering the
+ * comments use.
  *
- * The loss is a constant of each instance (run_ below makes ten); what else the rule says is the same for every
- * step, so its branches are predicted.
+ * The loss is a constant of each instance (run_ below makes ten); what else the rule says is the same for
+ * every step, so its branches are predicted.
  */
 enum { OF(GROUP, VARIANT) = 8 };
 
-INLINE double OF(learning_rate, VARIANT)(const sgd_job *job, const sgd_model *model, const sgd_progress *progress) {
+INLINE double OF(learning_rate, VARIANT)(const sgd_job *job, const sgd_model *model,
+                                         const sgd_progress *progress) {
     switch (job->schedule) {
     case SCHEDULE_OPTIMAL:
         return 1.0 / (model->alpha * (model->optimal_init + progress->t - 1.0));
@@ -58,7 +60,8 @@ INLINE void OF(add_row, VARIANT)(const sgd_job *job, ROW row, REAL *w, sgd_progr
         progress->l1_norm = OF(l1_norm, VARIANT)(row, w) * progress->wscale;
 }
 
-SHARED void OF(average, VARIANT)(const sgd_job *job, ROW row, ptrdiff_t k, sgd_progress *progress, double update) {
+SHARED void OF(average, VARIANT)(const sgd_job *job, ROW row, ptrdiff_t k, sgd_progress *progress,
+                                 double update) {
     double n_averaged = progress->t - job->average + 1.0;
     if (update != 0.0)
         OF(add, VARIANT)(row, (REAL *)job->average_coef + k * job->coef_stride,
@@ -70,12 +73,12 @@ SHARED void OF(average, VARIANT)(const sgd_job *job, ROW row, ptrdiff_t k, sgd_p
 }
 
 /* One step of model k at x . w = dot; returns the c of the w += c x that it took. */
-INLINE REAL OF(step, VARIANT)(const sgd_job *job, ROW row, ptrdiff_t k, int loss, double y, double sample_weight,
-                              double dot) {
+INLINE REAL OF(step, VARIANT)(const sgd_job *job, ROW row, ptrdiff_t k, int loss, double y,
+                              double sample_weight, double dot) {
     const sgd_model *model = &job->models[k];
     sgd_progress *progress = &job->progress[k];
     REAL *w = (REAL *)job->coef + k * job->coef_stride;
-    double p = progress->wscale * dot + progress->intercept;                     /* 1 */
+    double p = progress->wscale * dot + progress->intercept; /* 1 */
     progress->finite += p - p;
     double eta = progress->eta = OF(learning_rate, VARIANT)(job, model, progress); /* 2 */
     if (job->record)
@@ -127,11 +130,11 @@ INLINE double OF(target, VARIANT)(const sgd_job *job, ptrdiff_t k, ptrdiff_t i) 
 }
 
 #ifdef LOOK_AHEAD
-/* One model alone, whose steps are one chain of latencies: margin, loss, update, next margin. The next row's product
-   with the weights is taken before the update w += c x, and corrected for it: x' . (w + c x) = x' . w + c (x' . x).
-   Both products wait for nothing, so the chain is left with scalars only (measured: 62 ns a row of 100 floats to 40).
-   The correction starts anew every `segment` steps, wherever the rows are read from, so that results do not depend
-   on that. */
+/* One model alone, whose steps are one chain of latencies: margin, loss, update, next margin. The next row's
+   product with the weights is taken before the update w += c x, and corrected for it: x' . (w + c x) = x' . w
+   + c (x' . x). Both products wait for nothing, so the chain is left with scalars only (measured: 62 ns a row
+   of 100 floats to 40). The correction starts anew every `segment` steps, wherever the rows are read from, so
+   that results do not depend on that. */
 INLINE void OF(run_ahead, VARIANT)(const sgd_job *job, ptrdiff_t k, const int loss) {
     const REAL *w = (const REAL *)job->coef + k * job->coef_stride;
     const double *wscale = &job->progress[k].wscale;
@@ -157,7 +160,8 @@ INLINE void OF(run_ahead, VARIANT)(const sgd_job *job, ptrdiff_t k, const int lo
 }
 #endif
 
-INLINE void OF(run_loss, VARIANT)(const sgd_job *job, const int32_t *active, ptrdiff_t n_active, const int loss) {
+INLINE void OF(run_loss, VARIANT)(const sgd_job *job, const int32_t *active, ptrdiff_t n_active,
+                                  const int loss) {
 #ifdef LOOK_AHEAD
     if (n_active == 1 && !job->applied_l1 && job->n_steps > 0) {
         OF(run_ahead, VARIANT)(job, active[0], loss);

@@ -17,7 +17,7 @@
 
 enum {
     N_SLOTS = 16,
-    MIN_ROWS = 8,          /* of a block */
+    MIN_ROWS = 8, /* of a block */
     MAX_ROWS = 64,
     BLOCK_BYTES = 16384,   /* of a block of rows of average length */
     CSR_SLACK = 4,         /* a sparse block may be this much larger than the average */
@@ -63,7 +63,8 @@ ptrdiff_t sgd_segment(const sgd_job *job, const sgd_layout *layout) {
 
 bool sgd_stream_pays(const sgd_job *job, const sgd_layout *layout) {
     double row_bytes = mean_row_values(job, layout) * (double)(layout->real_size + layout->index_size);
-    return row_bytes <= LONG_ROW && row_bytes * (double)layout->n_rows > CACHE_BYTES && job->n_steps >= 16 * MAX_ROWS;
+    return row_bytes <= LONG_ROW && row_bytes * (double)layout->n_rows > CACHE_BYTES &&
+           job->n_steps >= 16 * MAX_ROWS;
 }
 
 static int64_t index_at(const void *indptr, size_t index_size, ptrdiff_t i) {
@@ -117,7 +118,8 @@ static ptrdiff_t copy_row(const ring *r, slot *s, ptrdiff_t row, ptrdiff_t fille
         n = (ptrdiff_t)index_at(job->indptr, index, row + 1) - first;
         if (filled + n > r->capacity)
             return -1;
-        memcpy(s->indices + (size_t)filled * index, (const char *)job->indices + (size_t)first * index, (size_t)n * index);
+        memcpy(s->indices + (size_t)filled * index, (const char *)job->indices + (size_t)first * index,
+               (size_t)n * index);
     }
     memcpy(s->data + (size_t)filled * real, (const char *)job->data + (size_t)first * real, (size_t)n * real);
     return filled + n;
@@ -147,8 +149,8 @@ static void fill(const ring *r, slot *s, ptrdiff_t block) {
         put_index(s->indptr, index, n, filled);
 }
 
-/* The helper runs ahead by up to N_SLOTS blocks: never into the slot that is being read. Left behind (its core was
-   wanted elsewhere), it resumes LEAD blocks ahead; the blocks between are read from X. */
+/* The helper runs ahead by up to N_SLOTS blocks: never into the slot that is being read. Left behind (its
+   core was wanted elsewhere), it resumes LEAD blocks ahead; the blocks between are read from X. */
 static void *help(void *argument) {
     ring *r = argument;
     long long block = 0;
@@ -219,9 +221,11 @@ static void step_through(ring *r, sgd_run run, const int32_t *active, ptrdiff_t 
 static bool make_ring(ring *r, const sgd_job *job, const sgd_layout *layout) {
     const size_t real = layout->real_size, index = layout->index_size;
     ptrdiff_t rows = job->segment;
-    ptrdiff_t capacity = (ptrdiff_t)((double)rows * mean_row_values(job, layout) + 1.0) * (index ? CSR_SLACK : 1);
+    ptrdiff_t capacity =
+        (ptrdiff_t)((double)rows * mean_row_values(job, layout) + 1.0) * (index ? CSR_SLACK : 1);
     /* One allocation; every part begins on a cache line. */
-    size_t data_bytes = ((size_t)capacity * real + 63) / 64 * 64, index_bytes = ((size_t)capacity * index + 63) / 64 * 64;
+    size_t data_bytes = ((size_t)capacity * real + 63) / 64 * 64,
+           index_bytes = ((size_t)capacity * index + 63) / 64 * 64;
     size_t indptr_bytes = (((size_t)rows + 1) * index + 63) / 64 * 64;
     size_t slot_bytes = data_bytes + index_bytes + indptr_bytes;
     r->job = job;

@@ -7,9 +7,9 @@ settings of a search.
 Per row and block the critical path is: multiply the row with the weights, add across a warp (five shuffles),
 across the warps (one barrier), the scalar step (done by every thread, so that nothing need be broadcast), and
 the update of the weights by their owners. That is a chain of latencies, some 0.5 to 1 microseconds a row by
-an estimate from the instructions' latencies, not yet measured, and it hardly grows with the number of blocks: all blocks that fit on
-the card at once cost what one does. The next row is loaded while the current one is added up. Bytes are not
-the limit: blocks run nearly abreast, so that X is read once from memory and otherwise from L2.
+an estimate from the instructions' latencies, not yet measured, and it hardly grows with the number of blocks:
+all blocks that fit on the card at once cost what one does. The next row is loaded while the current one is
+added up. Bytes are not the limit: blocks run nearly abreast, so that X is read once from memory and otherwise from L2.
 
 Hence a single model is faster on a CPU core, which takes 50 to 100 ns a row of 100 features; the GPU pays
 from some dozens of models on, and most where there are as many as the card holds blocks (hundreds).

@@ -113,9 +113,13 @@ def fit_many(
 
     fitted: dict[int, Fitted] = {}
     for (loss, penalty, schedule), members in _grouped(settings).items():
-        rule = Rule(loss, penalty or "none", schedule, int(average), fit_intercept, False, decay, tol is not None)
+        rule = Rule(
+            loss, penalty or "none", schedule, int(average), fit_intercept, False, decay, tol is not None
+        )
         hyperparameters = [
-            {"positive_class": k} | {name: settings[i][name] for name in _NUMBERS} for i in members for k in outputs
+            {"positive_class": k} | {name: settings[i][name] for name in _NUMBERS}
+            for i in members
+            for k in outputs
         ]
         table = make_models(rule, hyperparameters)
         zeros = np.zeros((len(table), X.shape[1]), X.dtype), np.zeros(len(table))

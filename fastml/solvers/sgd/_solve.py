@@ -257,9 +257,7 @@ def _solution(state, tracker, arrays):
     return Solution(
         coef=arrays.fetch(state.coef).copy(),
         intercept=progress["intercept"].copy(),
-        average_coef=None
-        if state.average_coef is None
-        else arrays.fetch(state.average_coef).copy(),
+        average_coef=None if state.average_coef is None else arrays.fetch(state.average_coef).copy(),
         average_intercept=progress["average_intercept"].copy(),
         n_iter=np.array(tracker.n_iter),
     )
@@ -309,9 +307,7 @@ class _Tracker:
         # Of the weights before scaling by wscale, as scikit-learn's callback is given them: its epochs would
         # otherwise not be ours.
         coef = arrays.fetch(state.coef)
-        return {
-            k: -self.validation.score(k, coef[k], progress["intercept"][k]) for k in self.active
-        }
+        return {k: -self.validation.score(k, coef[k], progress["intercept"][k]) for k in self.active}
 
 
 def _report(epoch, progress, tracker, n_rows):

@@ -1,0 +1,144 @@
+"""The work that is timed: its data, its estimator, and the peer's best setting.
+
+``FASTML_BENCH_SCALE=0.01`` takes that share of the rows, to try the benchmarks out; results are only reported
+at full scale.
+"""
+
+import importlib
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+from sklearn.datasets import load_iris
+
+SCALE = float(os.environ.get("FASTML_BENCH_SCALE", "1"))
+N_THREADS = 2
+
+
+class Data(NamedTuple):
+    """Training data and, where the workload has some, test data."""
+
+    X: Any
+    y: np.ndarray
+    X_test: np.ndarray | None = None
+    y_test: np.ndarray | None = None
+
+
+class Workload(NamedTuple):
+    """One estimator on one data set.
+
+    Attributes
+    ----------
+    name : str
+    title : str
+        Estimator and data, as a reader of the table wants them.
+    load : callable
+        ``load() -> Data``, the same every time.
+    estimator : str
+        In ``linear_model`` of both packages.
+    params : dict
+        For both.
+    peer_jobs : int or None
+        ``n_jobs`` with which scikit-learn is fastest on two cores; more than None pays only with many classes.
+    rounds : int
+        Fits of each side.
+    statistic : {"best", "median"}
+        Which of them counts; the median for fits so short that the best one is luck.
+    """
+
+    name: str
+    title: str
+    load: Callable[[], Data]
+    estimator: str
+    params: dict[str, Any]
+    peer_jobs: int | None = None
+    rounds: int = 5
+    statistic: str = "best"
+
+    def build(self, package: str, **params: Any) -> Any:
+        """The estimator from ``package``, "fastml" or "sklearn", at that package's best setting."""
+        module = importlib.import_module(f"{package}.linear_model")
+        jobs = {} if package == "fastml" else {"n_jobs": self.peer_jobs}
+        return getattr(module, self.estimator)(**{**self.params, **jobs, **params})
+
+
+def scaled(n_rows: int) -> int:
+    return max(100, round(SCALE * n_rows))
+
+
+@lru_cache(maxsize=1)
+def mnist() -> Data:
+    from fastml.datasets import load_mnist
+
+    (X, y), (X_test, y_test) = load_mnist(return_X_y=True)
+    n_rows = scaled(len(X))
+    return Data(X[:n_rows], y[:n_rows], X_test, y_test)
+
+
+@lru_cache(maxsize=1)
+def dense() -> Data:
+    rng = np.random.default_rng(0)
+    n_rows = scaled(1_000_000)
+    X = rng.standard_normal((n_rows, 100), dtype="f")
+    w = rng.standard_normal(100)
+    return Data(X, X @ w + 3 * rng.standard_normal(n_rows) > 0)
+
+
+@lru_cache(maxsize=1)
+def csr() -> Data:
+    """Rows of 50 draws among 100,000 columns, by Zipf's law; a column drawn twice in a row is summed."""
+    rng = np.random.default_rng(0)
+    n_rows, n_columns, n_draws = scaled(500_000), 100_000, 50
+    values = rng.random(n_rows * n_draws, dtype="f")
+    columns = (rng.zipf(1.3, size=n_rows * n_draws) % n_columns).astype(np.int32)
+    row_starts = np.arange(0, n_rows * n_draws + 1, n_draws, dtype=np.int32)
+    X = sparse.csr_matrix((values, columns, row_starts), shape=(n_rows, n_columns))
+    X.sum_duplicates()
+    w = rng.standard_normal(n_columns)
+    return Data(X, X @ w + rng.standard_normal(n_rows) > 0)
+
+
+@lru_cache(maxsize=1)
+def iris() -> Data:
+    return Data(*load_iris(return_X_y=True))
+
+
+EPOCHS = {"max_iter": 5, "tol": None, "random_state": 0}
+LOG_LOSS = {"loss": "log_loss", **EPOCHS}
+
+SGD_MNIST = Workload(
+    "sgd-mnist",
+    "SGDClassifier, hinge, 5 epochs: MNIST, 60,000 × 784 float32, 10 classes",
+    mnist,
+    "SGDClassifier",
+    EPOCHS,
+    peer_jobs=N_THREADS,
+)
+SGD_DENSE = Workload(
+    "sgd-dense",
+    "SGDClassifier, log loss, 5 epochs: dense 1,000,000 × 100 float32, 2 classes",
+    dense,
+    "SGDClassifier",
+    LOG_LOSS,
+)
+SGD_CSR = Workload(
+    "sgd-csr",
+    "SGDClassifier, log loss, 5 epochs: CSR 500,000 × 100,000 float32, 13.7 M non-zeros, 2 classes",
+    csr,
+    "SGDClassifier",
+    LOG_LOSS,
+)
+IRIS = Workload(
+    "iris",
+    "SGDClassifier, hinge, to convergence: iris, 150 × 4 float64, 3 classes",
+    iris,
+    "SGDClassifier",
+    {"random_state": 0},
+    rounds=51,
+    statistic="median",
+)
+SGD = (SGD_MNIST, SGD_DENSE, SGD_CSR, IRIS)
+BY_NAME = {workload.name: workload for workload in SGD}

@@ -1,0 +1,191 @@
+"""The gate through which arrays enter."""
+
+from itertools import pairwise
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse
+from sklearn.linear_model import SGDRegressor
+
+from fastml._validation import check_compressed, check_X_y, unchanged_on_error
+
+N_ROWS, N_COLUMNS = 6, 4
+
+
+def compressed(format="csr", index=np.int32):
+    matrix = sparse.random(N_ROWS, N_COLUMNS, 0.5, format=format, random_state=0)
+    matrix.indices, matrix.indptr = matrix.indices.astype(index), matrix.indptr.astype(index)
+    return matrix
+
+
+each_format = pytest.mark.parametrize("format", ["csr", "csc", "bsr"])
+each_index = pytest.mark.parametrize("index", [np.int8, np.int32, np.int64])
+
+
+def assert_refused(matrix, match):
+    with pytest.raises(ValueError, match=match):
+        check_compressed(matrix)
+
+
+@each_format
+@each_index
+def test_what_is_right_passes(format, index):
+    check_compressed(compressed(format, index))
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (4, 0), (0, 0), (3, 3)])
+@each_format
+def test_what_holds_nothing_passes(format, shape):
+    if format == "bsr":
+        matrix = sparse.bsr_array(shape, blocksize=(1, 1))
+    else:
+        matrix = sparse.csr_array(shape).asformat(format)
+    check_compressed(matrix)
+
+
+def test_blocks_are_counted_not_elements():
+    matrix = sparse.bsr_array(np.kron(np.eye(2), np.ones((2, 3))), blocksize=(2, 3))
+    check_compressed(matrix)
+    matrix.indices[1] = 2  # a column of the matrix, but none of its blocks
+    assert_refused(matrix, r"X\.indices must lie in \[0, 2\)")
+
+
+@pytest.mark.parametrize("format", ["coo", "lil", "dok", "dia"])
+def test_other_formats_pass(format):
+    check_compressed(compressed().asformat(format))
+
+
+@each_format
+@each_index
+def test_indices_outside(format, index):
+    n_minor = N_ROWS if format == "csc" else N_COLUMNS
+    for value in (n_minor, np.iinfo(index).max, -1, np.iinfo(index).min):
+        for position in (0, -1):
+            matrix = compressed(format, index)
+            matrix.indices[position] = value
+            assert_refused(matrix, rf"X\.indices must lie in \[0, {n_minor}\) for shape \(6, 4\)")
+
+
+@each_format
+@each_index
+def test_indptr_that_does_not_count_up_from_0(format, index):
+    for position, value in ((0, 1), (0, -1), (1, np.iinfo(index).max), (2, -1), (-1, 0), (-1, -1)):
+        matrix = compressed(format, index)
+        matrix.indptr[position] = value
+        assert_refused(matrix, r"X\.indptr must start with 0 and never decrease")
+
+
+@each_format
+@each_index
+def test_indptr_that_ends_beyond_the_values(format, index):
+    for value in (compressed(format).indptr[-1] + 1, np.iinfo(index).max):
+        matrix = compressed(format, index)
+        matrix.indptr[-1] = value
+        assert_refused(matrix, rf"X\.indptr ends with {value}, but there are \d+ indices and \d+ values")
+
+
+@each_format
+@pytest.mark.parametrize("array", ["indices", "data"])
+def test_arrays_that_end_early(format, array):
+    matrix = compressed(format)
+    setattr(matrix, array, getattr(matrix, array)[:-1])
+    assert_refused(matrix, r"X\.indptr ends with")
+
+
+@each_format
+@pytest.mark.parametrize("n_elements", [0, 1, -1])
+def test_indptr_of_another_length(format, n_elements):
+    matrix = compressed(format)
+    matrix.indptr = matrix.indptr[:n_elements]
+    n_major = N_COLUMNS if format == "csc" else N_ROWS
+    assert_refused(matrix, rf"X\.indptr must have {n_major + 1} elements")
+
+
+@each_format
+@pytest.mark.parametrize("array", ["indices", "indptr"])
+@pytest.mark.parametrize(
+    "convert",
+    [lambda a: a.astype(float), lambda a: a.astype(np.uint32), lambda a: a.astype(object), lambda a: a[None]],
+    ids=["float", "unsigned", "object", "2-d"],
+)
+def test_index_arrays_of_another_kind(format, array, convert):
+    matrix = compressed(format)
+    setattr(matrix, array, convert(getattr(matrix, array)))
+    assert_refused(matrix, rf"X\.{array} must be a 1-d array of integers")
+
+
+@given(
+    st.lists(st.integers(-2, 8), min_size=4, max_size=4),
+    st.lists(st.integers(-2, 4), max_size=6),
+    st.integers(0, 6),
+)
+def test_what_passes_stays_inside(indptr, indices, n_values):
+    """Any arrays at all: refused, or each row's entries exist and lie in the matrix."""
+    matrix = sparse.csr_array((3, 3))
+    matrix.indptr, matrix.indices = np.array(indptr, np.int32), np.array(indices, np.int32)
+    matrix.data = np.ones(n_values)
+    entries = [range(first, last) for first, last in pairwise(indptr)]
+    is_inside = (
+        indptr == sorted(indptr)
+        and indptr[0] == 0
+        and indptr[-1] <= min(len(indices), n_values)
+        and all(0 <= indices[entry] < 3 for row in entries for entry in row)
+    )
+    if is_inside:
+        check_compressed(matrix)
+    else:
+        assert_refused(matrix, r"X\.ind")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_contiguous_floats_are_used_where_they_lie(dtype):
+    X = np.ones((3, 2), dtype)
+    checked, _ = check_X_y(SGDRegressor(), X, np.ones(3), reset=True)
+    assert checked is X or np.shares_memory(checked, X)
+    sparse_X = sparse.csr_array(X)
+    checked, _ = check_X_y(SGDRegressor(), sparse_X, np.ones(3), reset=True)
+    assert checked.data is sparse_X.data
+    assert checked.indices is sparse_X.indices
+
+
+@pytest.mark.parametrize(
+    ("X", "dtype"),
+    [
+        (np.ones((3, 2), np.int64), np.float64),
+        (np.ones((3, 2), bool), np.float64),
+        (np.ones((3, 2), np.float16), np.float64),
+        (np.ones((3, 2), np.longdouble), np.float64),
+        (np.asfortranarray(np.ones((3, 2), np.float32)), np.float32),
+        ([[1, 2], [3, 4], [5, 6]], np.float64),
+    ],
+)
+def test_other_input_is_converted(X, dtype):
+    checked, _ = check_X_y(SGDRegressor(), X, np.ones(3), reset=True)
+    assert checked.dtype == dtype
+    assert checked.flags.c_contiguous
+    np.testing.assert_array_equal(checked, np.asarray(X, dtype))
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_attributes_come_back_after_an_error(error):
+    estimator = SimpleNamespace(kept=1, changed=2)
+
+    def fail():
+        with unchanged_on_error(estimator):
+            estimator.changed, estimator.added = 3, 4
+            del estimator.kept
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    assert vars(estimator) == {"kept": 1, "changed": 2}
+
+
+def test_attributes_stay_without_an_error():
+    estimator = SimpleNamespace(changed=2)
+    with unchanged_on_error(estimator):
+        estimator.changed = 3
+    assert vars(estimator) == {"changed": 3}
