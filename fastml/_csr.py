@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 class CSR(NamedTuple):
     """A sparse matrix by rows, its indices already checked against its shape.
 
-    Row ``i`` holds ``data[indptr[i]:indptr[i + 1]]`` at columns ``indices[indptr[i]:indptr[i + 1]]``; columns may
-    come in any order, and one that occurs twice counts as the sum.
+    Row ``i`` holds ``data[indptr[i]:indptr[i + 1]]`` at columns ``indices[indptr[i]:indptr[i + 1]]``; the
+    columns of a row increase, so that none occurs twice.
 
     Attributes
     ----------

@@ -99,6 +99,16 @@ class Loss:
     def _compiled_derivative(self) -> Any:
         return _compile_scalar("derivative", self.derivative)
 
+    def compile(self) -> None:
+        """Compile both functions now.
+
+        Raises
+        ------
+        TypeError
+            Naming the function that is not one of two float64 to a float64.
+        """
+        _ = self._compiled_value, self._compiled_derivative
+
     @property
     def value_address(self) -> int:
         """Address of ``double value(double y, double margin)``, compiled."""

@@ -42,8 +42,7 @@ def check_X_y(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool) 
     if device_of(X) == "cuda":
         X = check_device_X(estimator, X, reset=reset)
         return X if isinstance(y, str) else (X, _check_host_y(estimator, X, y))
-    if sparse.issparse(X):
-        check_compressed(X)
+    check_sparse(X)
     checked = validate_data(
         estimator,
         X,
@@ -65,8 +64,7 @@ def check_matrix(X: Any) -> Any:
     """Validate an X that belongs to no estimator, NaN and inf included; otherwise as ``check_X_y``."""
     if device_of(X) == "cuda":
         return check_device_X(None, X, reset=False)
-    if sparse.issparse(X):
-        check_compressed(X)
+    check_sparse(X)
     return check_array(
         X, accept_sparse="csr", dtype=[np.float64, np.float32], order="C", accept_large_sparse=True
     )
@@ -136,21 +134,39 @@ def raise_if_not_finite(estimator: Any, X: Any) -> None:
     assert_all_finite(values, estimator_name=type(estimator).__name__, input_name="X")
 
 
-def check_compressed(X: Any) -> None:
+def check_sparse(X: Any) -> None:
     """Check that a sparse matrix's index arrays stay inside it, before compiled code follows them.
 
     Parameters
     ----------
-    X : sparse matrix or array
-        CSR, CSC or BSR; other formats are checked by SciPy as they are built, and pass.
+    X : object
+        What is not sparse passes; so do the formats whose conversion to CSR SciPy does in Python (DIA, DOK, LIL).
 
     Raises
     ------
     ValueError
         Naming the array and what is wrong with it.
     """
-    if X.format not in ("csr", "csc", "bsr"):
+    if not sparse.issparse(X):
         return
+    if X.format == "coo":
+        for axis, (coordinates, size) in enumerate(zip(X.coords, X.shape)):
+            if coordinates.shape != X.data.shape:
+                raise ValueError(
+                    f"X.coords[{axis}] has shape {coordinates.shape}; X.data has {X.data.shape}."
+                )
+            _check_range(f"X.coords[{axis}]", coordinates, size, X.shape)
+    elif X.format in ("csr", "csc", "bsr"):
+        _check_compressed(X)
+
+
+def _check_range(name: str, indices: Any, size: int, shape: tuple[int, ...]) -> None:
+    # As unsigned numbers negative indices are huge: one pass finds both kinds.
+    if len(indices) and indices.view(f"u{indices.dtype.itemsize}").max() >= size:
+        raise ValueError(f"{name} must lie in [0, {size}) for shape {shape}.")
+
+
+def _check_compressed(X: Any) -> None:
     rows, columns = X.shape
     if X.format == "bsr":
         rows, columns = rows // X.blocksize[0], columns // X.blocksize[1]
@@ -170,9 +186,7 @@ def check_compressed(X: Any) -> None:
         raise ValueError(
             f"X.indptr ends with {nnz}, but there are {len(indices)} indices and {len(X.data)} values."
         )
-    # As unsigned numbers negative indices are huge: one pass finds both kinds.
-    if nnz and indices[:nnz].view(f"u{indices.dtype.itemsize}").max() >= n_minor:
-        raise ValueError(f"X.indices must lie in [0, {n_minor}) for shape {X.shape}.")
+    _check_range("X.indices", indices[:nnz], n_minor, X.shape)
 
 
 def check_sample_weight(sample_weight: Any, X: Any, *, allow_all_zero: bool) -> np.ndarray:
@@ -217,6 +231,9 @@ def for_kernels(X: Any, device: str) -> Any:
         return X if device == "cuda" else X.get()
     if not sparse.issparse(X):
         return np.require(X, dtype=X.dtype.newbyteorder("="), requirements=["C", "A"])
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
     index = np.result_type(X.indices, X.indptr)
     if index not in (np.int32, np.int64):
         index = np.dtype(np.int64)

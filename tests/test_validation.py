@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.linear_model import SGDRegressor
 
-from fastml._validation import check_compressed, check_X_y, unchanged_on_error
+from fastml._validation import check_sparse, check_X_y, unchanged_on_error
 
 N_ROWS, N_COLUMNS = 6, 4
 
@@ -27,13 +27,13 @@ each_index = pytest.mark.parametrize("index", [np.int8, np.int32, np.int64])
 
 def assert_refused(matrix, match):
     with pytest.raises(ValueError, match=match):
-        check_compressed(matrix)
+        check_sparse(matrix)
 
 
 @each_format
 @each_index
 def test_what_is_right_passes(format, index):
-    check_compressed(compressed(format, index))
+    check_sparse(compressed(format, index))
 
 
 @pytest.mark.parametrize("shape", [(0, 4), (4, 0), (0, 0), (3, 3)])
@@ -43,19 +43,19 @@ def test_what_holds_nothing_passes(format, shape):
         matrix = sparse.bsr_array(shape, blocksize=(1, 1))
     else:
         matrix = sparse.csr_array(shape).asformat(format)
-    check_compressed(matrix)
+    check_sparse(matrix)
 
 
 def test_blocks_are_counted_not_elements():
     matrix = sparse.bsr_array(np.kron(np.eye(2), np.ones((2, 3))), blocksize=(2, 3))
-    check_compressed(matrix)
+    check_sparse(matrix)
     matrix.indices[1] = 2  # a column of the matrix, but none of its blocks
     assert_refused(matrix, r"X\.indices must lie in \[0, 2\)")
 
 
 @pytest.mark.parametrize("format", ["coo", "lil", "dok", "dia"])
 def test_other_formats_pass(format):
-    check_compressed(compressed().asformat(format))
+    check_sparse(compressed().asformat(format))
 
 
 @each_format
@@ -135,7 +135,7 @@ def test_what_passes_stays_inside(indptr, indices, n_values):
         and all(0 <= indices[entry] < 3 for row in entries for entry in row)
     )
     if is_inside:
-        check_compressed(matrix)
+        check_sparse(matrix)
     else:
         assert_refused(matrix, r"X\.ind")
 

@@ -4,7 +4,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastml._config import require_cuda
 from fastml._device_input import device_of
-from fastml._validation import check_device_X
+from fastml._validation import check_device_X, check_sparse
 from fastml.kernels import for_device
 
 
@@ -24,6 +24,7 @@ class DeviceClassifierPrediction:
             Of the kind that X is.
         """
         if device_of(X) == "cpu":
+            check_sparse(X)
             return super().decision_function(X)
         scores = device_scores(self, X, self.intercept_)
         return scores.ravel() if scores.shape[1] == 1 else scores

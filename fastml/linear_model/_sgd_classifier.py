@@ -91,8 +91,9 @@ class ClassifierFit(DeviceClassifierPrediction, StochasticGradientDescent):
         )
         coef, intercept = self._chosen_weights(solution)
         self._store_coef(coef)
-        # scikit-learn's dtypes: the binary intercept is a C double, those of several classes are X's.
-        self.intercept_ = intercept if n_classes == 2 else intercept.astype(X.dtype)
+        # scikit-learn's dtypes: a binary intercept that is not averaged is a C double, others are X's.
+        is_double = n_classes == 2 and intercept is solution.intercept
+        self.intercept_ = intercept if is_double else intercept.astype(X.dtype)
 
     def _encode(self, y):
         """Position of each label in classes_, as int32."""

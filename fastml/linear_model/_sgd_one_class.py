@@ -6,7 +6,7 @@ from sklearn.linear_model._stochastic_gradient import SGDOneClassSVM as _Sklearn
 from sklearn.utils import check_random_state
 
 from fastml._device_input import device_of
-from fastml._validation import check_X_y, unchanged_on_error
+from fastml._validation import check_sparse, check_X_y, unchanged_on_error
 from fastml.linear_model._device_prediction import device_scores
 from fastml.linear_model._sgd import StochasticGradientDescent, single_start
 
@@ -141,5 +141,6 @@ class SGDOneClassSVM(StochasticGradientDescent, _SklearnSGDOneClassSVM):
             Of the kind that X is.
         """
         if device_of(X) == "cpu":
+            check_sparse(X)
             return super().decision_function(X)
         return device_scores(self, X, -self.offset_).ravel()

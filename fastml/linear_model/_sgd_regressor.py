@@ -9,9 +9,9 @@ from sklearn.utils.extmath import safe_sparse_dot
 
 from fastml._device_input import device_of
 from fastml._loss import Loss
-from fastml._validation import check_X_y, rows_on_host, unchanged_on_error
+from fastml._validation import check_sparse, check_X_y, rows_on_host, unchanged_on_error
 from fastml.linear_model._device_prediction import device_scores
-from fastml.linear_model._sgd import StochasticGradientDescent, single_start
+from fastml.linear_model._sgd import MAX_SEED, StochasticGradientDescent, single_start
 from fastml.solvers import sgd
 
 
@@ -49,7 +49,9 @@ class RegressorFit(StochasticGradientDescent):
         y = y.astype(X.dtype, copy=False).astype(np.float64, copy=False)
         sample_weight = self._sample_weight(sample_weight, X)
         validation = self._validation(X, y, sample_weight)
-        seed = self._permutation_seed(check_random_state(self.random_state))
+        random_state = check_random_state(self.random_state)
+        seed = self._permutation_seed(random_state)
+        random_state.randint(1, MAX_SEED)  # scikit-learn's data set takes one
         solution = self._solve(
             X,
             np.ascontiguousarray(y),
@@ -89,6 +91,7 @@ class RegressorFit(StochasticGradientDescent):
             Of the kind that X is.
         """
         if device_of(X) == "cpu":
+            check_sparse(X)
             return super().predict(X)
         return device_scores(self, X, self.intercept_).ravel()
 

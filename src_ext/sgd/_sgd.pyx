@@ -105,8 +105,8 @@ cdef void *weights(array, cnp.ndarray coef, str name) except? NULL:
         or like_coef.ndim != 2
         or like_coef.shape[0] != coef.shape[0]
         or like_coef.shape[1] != coef.shape[1]
-        or like_coef.strides[1] != like_coef.itemsize
-        or like_coef.strides[0] != coef.strides[0]
+        or (like_coef.shape[1] > 1 and like_coef.strides[1] != like_coef.itemsize)
+        or (like_coef.shape[0] > 1 and like_coef.strides[0] != coef.strides[0])
     ):
         raise TypeError(f"{name} must be laid out as coef is, and coef by contiguous rows.")
     return cnp.PyArray_DATA(like_coef)

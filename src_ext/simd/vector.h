@@ -29,7 +29,7 @@ enum { LANES_f32 = VEC_BYTES / 4, LANES_f64 = VEC_BYTES / 8 };
 /* A function that many specialised loops share: inlined into each, it would only lengthen the build. */
 #define SHARED static __attribute__((noinline))
 
-/* load_part: the first n elements at p (0 <= n < lanes), the other lanes zero; store_part writes just those. */
+/* load_part: the first n elements at p (0 <= n < lanes), the others zero; store_part writes just those. */
 #if defined(__AVX512F__)
 INLINE vec_f32 load_part_f32(const float *p, ptrdiff_t n) {
     return (vec_f32)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);

@@ -130,13 +130,14 @@ def dense(rng, shape, dtype, scale=1.0, denormal=0.1):
 
 
 def ragged(rng, shape, dtype, index, scale=1.0, denormal=0.1):
-    """CSR with rows of every length from 0, columns in any order, some of them twice."""
+    """CSR with rows of every length from 0, columns increasing."""
     n_rows, n_features = shape
-    lengths = rng.integers(0, min(n_features, 40) + 2, n_rows) if n_features else np.zeros(n_rows, int)
+    lengths = rng.integers(0, min(n_features, 40) + 1, n_rows)
+    columns = [np.sort(rng.choice(n_features, length, replace=False)) for length in lengths]
     indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(index)
     return CSR(
         dense(rng, indptr[-1], dtype, scale, denormal),
-        rng.integers(0, max(1, n_features), indptr[-1]).astype(index),
+        np.concatenate([np.empty(0), *columns]).astype(index),
         indptr,
         shape,
     )
@@ -160,8 +161,7 @@ def _largest_sq_norm(X):
     if not isinstance(X, CSR):
         return np.square(X, dtype=np.float64).sum(axis=1).max(initial=0.0)
     rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
-    # Twice: a column that occurs twice counts as the sum.
-    return 2.0 * np.bincount(rows, np.square(X.data, dtype=np.float64), 1).max(initial=0.0)
+    return np.bincount(rows, np.square(X.data, dtype=np.float64), 1).max(initial=0.0)
 
 
 def initial_state(rule, rng, models, n_features, dtype, weight_size=1.0, t=1.0, gap=0):

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
 from sgd_problems import Problem, assert_keeps_the_contract, dense, initial_state, stable_models
 
 from fastml._csr import CSR
@@ -57,13 +56,6 @@ def test_sparse_rows_longer_than_a_warp(cuda, rng, penalty, average):
     assert_keeps_the_contract(cuda, problem_on(X, rng, PLAIN._replace(penalty=penalty, average=average)))
 
 
-@pytest.mark.parametrize("schedule", ["optimal", "pa1"])
-def test_sparse_rows_with_most_columns_twice(cuda, rng, schedule):
-    columns = rng.integers(0, 3, (6, 4)).astype(np.int32)
-    X = CSR(rng.standard_normal(columns.size), columns.ravel(), np.arange(0, 25, 4, dtype=np.int32), (6, 3))
-    assert_keeps_the_contract(cuda, problem_on(X, rng, PLAIN._replace(schedule=schedule), n_models=2))
-
-
 @pytest.mark.parametrize(("alpha", "dtype"), [(5.0, "f4"), (4.9, "f4"), (5.0, "f8")])
 def test_fold_inside_an_epoch(cuda, rng, alpha, dtype):
     """Shrinking by 1 - eta alpha = 0 at once, and by 0.02 four times: below float32's floor either way."""
@@ -72,18 +64,3 @@ def test_fold_inside_an_epoch(cuda, rng, alpha, dtype):
     problem.state.models["alpha"] = alpha
     problem.state.progress["eta"] = 0.2
     assert_keeps_the_contract(cuda, problem)
-
-
-def test_sent_csr_is_canonical(cuda, rng):
-    from fastml.kernels.cuda import arrays
-
-    columns = rng.integers(0, 4, 20).astype(np.int32)
-    X = CSR(rng.standard_normal(20), columns, np.arange(0, 21, 4, dtype=np.int32), (5, 4))
-    sent = arrays.send(X)
-    assert arrays.send(sent).data is sent.data
-    data, indices, indptr = (arrays.fetch(part) for part in (sent.data, sent.indices, sent.indptr))
-    rows = np.repeat(np.arange(5), np.diff(indptr))
-    assert (np.diff(rows * 4 + indices) > 0).all()
-    expected = np.zeros(X.shape)
-    np.add.at(expected, (np.repeat(np.arange(5), 4), X.indices), X.data)
-    assert_allclose(data, expected[rows, indices], rtol=1e-15)

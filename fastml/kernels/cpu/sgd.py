@@ -28,5 +28,5 @@ def rows_per_call(X, n_models):
 
 
 def _work_per_row(X, n_models):
-    n_values = len(X.data) / X.shape[0] if isinstance(X, CSR) else X.shape[1]
+    n_values = len(X.data) / max(1, X.shape[0]) if isinstance(X, CSR) else X.shape[1]
     return (n_values + WORK_PER_STEP) * n_models

@@ -7,9 +7,7 @@ from functools import cache
 
 import numpy as np
 from numba import cuda
-from scipy.sparse import csr_matrix
 
-from fastml._csr import CSR
 from fastml.kernels.cuda._warp import SIMULATOR
 
 
@@ -86,25 +84,3 @@ def as_own(array):
 def flat_records(records, dtype):
     """View of a device array of records as a matrix of ``dtype``, one row per record."""
     return records.view(dtype).reshape(len(records), records.dtype.itemsize // np.dtype(dtype).itemsize)
-
-
-def canonical(X):
-    """CSR of the same matrix with the columns of each row increasing, so that none occurs twice; X itself if
-    it is so.
-
-    One pass over the column indices where they are. What fails it is sorted and summed in host memory.
-    """
-    if _columns_increase(X):
-        return X
-    host = csr_matrix(tuple(to_host(part) for part in (X.data, X.indices, X.indptr)), shape=X.shape)
-    host.sum_duplicates()
-    return CSR(to_device(host.data), to_device(host.indices), to_device(host.indptr), X.shape)
-
-
-def _columns_increase(X):
-    increasing = X.indices[1:] > X.indices[:-1]
-    starts = X.indptr[1:-1]
-    # Between the last entry of a row and the first of the next, anything goes.
-    starts = starts[(starts > 0) & (starts < X.indices.size)]
-    increasing[starts - 1] = True
-    return bool(increasing.all())

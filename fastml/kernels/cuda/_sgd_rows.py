@@ -10,7 +10,7 @@ Where weights and row lie depends on the layout:
     Wider dense rows. The same owners, but weights and row stay in global memory, close by in L1 and L2.
 ``SPARSE``
     CSR rows. Thread i takes entries i, i + lanes, ... of the row; weights are gathered from global memory. A
-    column occurs once in a row (``_device.canonical``), so no two threads meet in a weight and no atomics are
+    column occurs once in a row, so no two threads meet in a weight and no atomics are
     needed; but a weight changes hands from row to row, so updates end with a barrier.
 """
 

@@ -11,7 +11,7 @@ def send(value):
     if value is None:
         return None
     if isinstance(value, CSR):
-        return _device.canonical(CSR(send(value.data), send(value.indices), send(value.indptr), value.shape))
+        return CSR(send(value.data), send(value.indices), send(value.indptr), value.shape)
     if _device.is_own(value):
         return value
     return _device.as_own(value) if device_of(value) == "cuda" else _device.to_device(value)

@@ -44,7 +44,6 @@ def epoch(X, target, sample_weight, order, state, rule):
     if len(order) == 0 or len(state.active) == 0:
         return
     if isinstance(X, CSR):
-        X = _device.canonical(X)
         data, indices, indptr = X.data, X.indices, X.indptr
         width = len(data) // max(1, X.shape[0])
     else:

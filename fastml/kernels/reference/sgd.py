@@ -153,8 +153,8 @@ def _row(X, row):
         return X[row].astype(np.float64), np.arange(X.shape[1])
     entries = slice(X.indptr[row], X.indptr[row + 1])
     x = np.zeros(X.shape[1])
-    np.add.at(x, X.indices[entries], X.data[entries])
-    return x, np.unique(X.indices[entries])
+    x[X.indices[entries]] = X.data[entries]
+    return x, X.indices[entries]
 
 
 def _step(x, present, y, weight, k, model, progress, state, rule):

@@ -93,6 +93,8 @@ def optimal_init(loss: Any, alpha: float, epsilon: float) -> float:
 
 def make_models(rule: Rule, hyperparameters: Sequence[dict[str, float]]) -> np.ndarray:
     """The kernels' table of models, one row per dictionary of ``MODEL``'s fields (``optimal_init`` is computed)."""
+    if not isinstance(rule.loss, str):
+        rule.loss.compile()
     models = np.zeros(len(hyperparameters), MODEL)
     for model, given in zip(models, hyperparameters):
         model["weight_pos"] = model["weight_neg"] = 1.0
@@ -217,7 +219,7 @@ def solve(
                 )
             stopped = tracker.observe(epoch, progress, len(rows), state, arrays)
             if verbose:
-                _report(epoch, progress, tracker, len(rows))
+                _report(epoch, progress, arrays.fetch(state.coef), tracker, len(rows))
             if not tracker.active:
                 break
             progress["loss"] = progress["objective"] = 0.0
@@ -310,11 +312,13 @@ class _Tracker:
         return {k: -self.validation.score(k, coef[k], progress["intercept"][k]) for k in self.active}
 
 
-def _report(epoch, progress, tracker, n_rows):
+def _report(epoch, progress, coef, tracker, n_rows):
     for k, row in enumerate(progress):
+        norm = np.linalg.norm(coef[k]) * row["wscale"]
         print(
-            f"-- Model {k}, epoch {epoch}: norm {np.sqrt(row['sq_norm']):.2f}, bias {row['intercept']:.6f}, "
-            f"T {int(row['t'])}, average loss {row['loss'] / n_rows:f}, objective {row['objective'] / n_rows:f}"
+            f"-- Model {k}, epoch {epoch}: norm {norm:.2f}, non-zeros {np.count_nonzero(coef[k])}, "
+            f"bias {row['intercept']:.6f}, T {int(row['t'])}, average loss {row['loss'] / n_rows:f}, "
+            f"objective {row['objective'] / n_rows:f}"
         )
         if k not in tracker.active:
             print(f"Convergence after {tracker.n_iter[k]} epochs")
