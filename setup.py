@@ -3,7 +3,9 @@
 pyproject.toml holds everything else.
 """
 
+import os
 import platform
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -54,20 +56,21 @@ class build_kernels(build_ext):
 
     def build_extension(self, ext):
         family = ext.name.rpartition("._")[2]
-        ext.extra_objects = [
-            built
-            for level, flags in LEVELS.items()
-            for name in FAMILIES[family][0]
-            for built in self.compiler.compile(
-                [str(SRC / family / name)],
-                output_dir=str(Path(self.build_temp) / level),
-                macros=[("FASTML_LEVEL", level)],
-                include_dirs=ext.include_dirs,
-                extra_postargs=[*CFLAGS, "-fPIC", *flags],
-                depends=ext.depends,
-            )
-        ]
+        # Threads only wait here: the compilers are processes.
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            objects = pool.map(lambda level: self._compile_level(ext, family, level), LEVELS)
+            ext.extra_objects = [built for of_level in objects for built in of_level]
         super().build_extension(ext)
+
+    def _compile_level(self, ext, family, level):
+        return self.compiler.compile(
+            [str(SRC / family / name) for name in FAMILIES[family][0]],
+            output_dir=str(Path(self.build_temp) / level),
+            macros=[("FASTML_LEVEL", level)],
+            include_dirs=ext.include_dirs,
+            extra_postargs=[*CFLAGS, "-fPIC", *LEVELS[level]],
+            depends=ext.depends,
+        )
 
 
 setup(

@@ -169,7 +169,7 @@ def test_kernel(benchmark: Any, workload: Workload) -> None:
     coef = np.zeros((len(models), data.X.shape[1]), data.X.dtype)
     state = initial_state(rule, models, coef, np.zeros(len(models)))
     order = np.random.default_rng(0).permutation(data.X.shape[0]).astype(np.int32)
-    X = for_kernels(data.X)
+    X = for_kernels(data.X, "cpu")
 
     def epoch() -> None:
         kernels.epoch(X, labels, None, order, state, rule)
