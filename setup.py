@@ -16,8 +16,9 @@ from setuptools.command.build_ext import build_ext
 SRC = Path("src_ext")
 
 # Explicit flags rather than -march=x86-64-v3: compilers older than GCC 11 have no names for the levels.
-X86_V2 = ["-msse4.2", "-mpopcnt", "-mcx16"]
-X86_V3 = X86_V2 + ["-mavx2", "-mfma", "-mbmi", "-mbmi2", "-mf16c", "-mlzcnt", "-mmovbe"]
+# No more than dispatch.c asks the processor for.
+X86_V2 = ["-msse4.2"]
+X86_V3 = X86_V2 + ["-mavx2", "-mfma"]
 X86_V4 = X86_V3 + ["-mavx512f", "-mavx512bw", "-mavx512cd", "-mavx512dq", "-mavx512vl"]
 LEVELS = (
     {"v2": X86_V2, "v3": X86_V3, "v4": X86_V4}

@@ -215,7 +215,7 @@ def effective_n_threads() -> int:
 
     A daemonic multiprocessing worker is one of several on the same cores and gets 1. joblib's loky workers
     find their share in ``OMP_NUM_THREADS``, which bounds what they inherited, as it bounds "all cores"
-    everywhere; only an ``n_threads`` set in this very process is taken as it is.
+    everywhere; elsewhere an ``n_threads`` set in this very process is taken as it is.
     """
     if multiprocessing.current_process().daemon:
         return 1

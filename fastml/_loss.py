@@ -1,8 +1,11 @@
 """Losses of the user's own: scalar functions that the kernels compile into their loops."""
 
+import inspect
 import sys
 from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 
 class Loss:
@@ -31,8 +34,8 @@ class Loss:
 
     Notes
     -----
-    The functions are compiled with ``error_model="numpy"``: a division by zero gives inf or NaN, as in the built-in
-    losses, and ends the fit with the error for overflow.
+    ``value``, ``derivative`` and ``inverse_link`` are compiled with ``error_model="numpy"``: a division by
+    zero gives inf or NaN, as in the built-in losses, and ends the fit with the error for overflow.
 
     Examples
     --------
@@ -109,6 +112,23 @@ class Loss:
         """
         _ = self._compiled_value, self._compiled_derivative
 
+    def probability(self, margins: np.ndarray) -> np.ndarray:
+        """``inverse_link`` of every margin, in float64.
+
+        Parameters
+        ----------
+        margins : ndarray of float
+
+        Returns
+        -------
+        ndarray of float64, of the shape of ``margins``
+        """
+        return self._compiled_probability(np.asarray(margins, dtype=np.float64))
+
+    @cached_property
+    def _compiled_probability(self) -> Any:
+        return _compile_elementwise("inverse_link", self.inverse_link)
+
     @property
     def value_address(self) -> int:
         """Address of ``double value(double y, double margin)``, compiled."""
@@ -142,14 +162,44 @@ def _compile_scalar(name: str, function: Any) -> Any:
         ) from error
 
 
+def _compile_elementwise(name: str, function: Any) -> Any:
+    import numba
+
+    inner = numba.njit(error_model="numpy")(function.py_func)
+
+    @numba.njit(error_model="numpy")
+    def elementwise(values):
+        results = np.empty(values.shape, np.float64)
+        for i in np.ndindex(values.shape):
+            results[i] = inner(values[i])
+        return results
+
+    try:
+        elementwise(np.zeros(1))
+    except numba.core.errors.NumbaError as error:
+        raise TypeError(
+            f"{name} must compile as a function of a float64 that returns a float64: {error}"
+        ) from error
+    return elementwise
+
+
 def _function_key(function: Any) -> Any:
-    """What makes two functions the same: code, constants, defaults and closure, not the object."""
+    """What makes two functions the same: their code and the values that Numba compiles into it, not the object."""
     if function is None:
         return None
     python = function.py_func
-    closure = tuple(_hashable(cell.cell_contents) for cell in python.__closure__ or ())
-    return python.__code__, closure, python.__defaults__
+    names = inspect.getclosurevars(python)
+    values = {**names.globals, **names.nonlocals}
+    return (
+        python.__code__,
+        python.__defaults__,
+        tuple((name, _frozen(values[name])) for name in sorted(values)),
+    )
 
 
-def _hashable(value: Any) -> Any:
-    return _function_key(value) if _is_compiled(value) else value
+def _frozen(value: Any) -> Any:
+    if _is_compiled(value):
+        return _function_key(value)
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, value.tobytes()
+    return value

@@ -27,7 +27,6 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 TOTAL_LIMIT_S = 460
-NO_TESTS_COLLECTED = 5  # pytest's exit status
 LABELS = ("benchmark", "unit")
 
 
@@ -74,7 +73,7 @@ def run_stage(stage, deadline):
     except subprocess.TimeoutExpired:
         result = f"cut off after {limit:.0f} s"
     else:
-        result = {0: "ok", NO_TESTS_COLLECTED: "no tests"}.get(status, f"failed ({status})")
+        result = "ok" if status == 0 else f"failed ({status})"
     return Outcome(stage.name, time.monotonic() - start, result)
 
 

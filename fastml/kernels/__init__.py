@@ -6,8 +6,6 @@
 from importlib import import_module
 from types import ModuleType
 
-DEVICES = ("cpu", "cuda")
-
 
 def for_device(device: str) -> ModuleType:
     """The backend that computes on ``device``: a package whose modules are the kernel families.

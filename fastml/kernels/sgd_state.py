@@ -50,12 +50,14 @@ PROGRESS = np.dtype(
         ("loss", "f8"),  # sums over the rows since the solver last set them to zero
         ("objective", "f8"),
         ("finite", "f8"),  # 0 as long as every margin was finite, NaN from the first that was not
-        # Two threads never write to one cache line: 128 bytes, of which the last 24 are not used.
+        # Two whole cache lines (see own_cache_lines): threads never write to the same one.
         ("padding_0", "f8"),
         ("padding_1", "f8"),
         ("padding_2", "f8"),
     ]
 )
+
+CACHE_LINE = 64
 
 # scikit-learn's: the intercept of sparse input moves more slowly, as most of its features are not present.
 SPARSE_INTERCEPT_DECAY = 0.01
@@ -122,3 +124,28 @@ class State:
     models: Any
     progress: Any
     active: Any
+
+
+def own_cache_lines(shape, dtype, values=None):
+    """Array of zeros, or a copy of ``values``, each row of which begins a cache line: threads share models, not lines.
+
+    Parameters
+    ----------
+    shape : tuple of two int
+    dtype : dtype
+    values : array of that shape, optional
+
+    Returns
+    -------
+    ndarray
+        Its rows are contiguous, with a gap between one and the next where they do not fill their lines.
+    """
+    n_rows, n_columns = shape
+    dtype = np.dtype(dtype)
+    stride = -(-n_columns * dtype.itemsize // CACHE_LINE) * CACHE_LINE
+    buffer = np.zeros(n_rows * stride + CACHE_LINE, dtype=np.uint8)
+    start = -buffer.ctypes.data % CACHE_LINE
+    rows = np.ndarray((n_rows, n_columns), dtype, buffer, start, (stride, dtype.itemsize))
+    if values is not None:
+        rows[...] = values
+    return rows

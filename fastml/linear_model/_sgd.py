@@ -118,17 +118,21 @@ class StochasticGradientDescent:
             return solution.average_coef, solution.average_intercept
         return solution.coef, solution.intercept
 
-    def _continued(self, dtype: np.dtype, intercept: np.ndarray) -> Start:
+    def _continued(self, X: Any, n_models: int, intercept: np.ndarray) -> Start:
         """Start where the last call of partial_fit stopped."""
         coef = np.atleast_2d(self.coef_)
-        if not self.average:
-            return Start(coef.astype(dtype), intercept)
-        if getattr(self, "_average_coef", None) is None:  # averaging was switched on between two calls
-            return Start(coef.astype(dtype), intercept)
+        if coef.shape[1] != X.shape[1]:
+            raise ValueError(f"Number of features {X.shape[1]} does not match previous data {coef.shape[1]}.")
+        if len(coef) != n_models:
+            raise ValueError(
+                f"coef_ holds the weights of {len(coef)} models; {n_models} are to be continued."
+            )
+        if not self.average or getattr(self, "_average_coef", None) is None:
+            return Start(coef.astype(X.dtype), intercept)
         return Start(
-            np.atleast_2d(self._standard_coef).astype(dtype),
+            np.atleast_2d(self._standard_coef).astype(X.dtype),
             self._standard_intercept,
-            np.atleast_2d(self._average_coef).astype(dtype),
+            np.atleast_2d(self._average_coef).astype(X.dtype),
             self._average_intercept,
         )
 
@@ -168,9 +172,7 @@ class StochasticGradientDescent:
             )
 
 
-def single_start(
-    n_features: int, dtype: np.dtype, coef_init: Any, intercept_init: Any, default_intercept: float = 0.0
-) -> Start:
+def single_start(n_features: int, dtype: np.dtype, coef_init: Any, intercept_init: Any) -> Start:
     """Initial weights of one model, as given to ``fit`` or zero.
 
     Raises
@@ -179,7 +181,7 @@ def single_start(
         If a given array has another shape.
     """
     coef = np.zeros((1, n_features), dtype)
-    intercept = np.full(1, default_intercept, dtype)
+    intercept = np.zeros(1, dtype)
     if coef_init is not None:
         coef = np.asarray(coef_init, dtype=dtype).reshape(1, -1)
         if coef.shape != (1, n_features):

@@ -49,7 +49,9 @@ class ClassifierFit(DeviceClassifierPrediction, StochasticGradientDescent):
             if getattr(self, "coef_", None) is None:
                 start = self._start(X, None, None)
             else:
-                start = self._continued(X.dtype, self.intercept_)
+                start = self._continued(
+                    X, 1 if len(self.classes_) == 2 else len(self.classes_), self.intercept_
+                )
             self._learn(X, y, sample_weight, start, max_iter=1)
         return self
 
@@ -73,6 +75,8 @@ class ClassifierFit(DeviceClassifierPrediction, StochasticGradientDescent):
         n_classes = len(self.classes_)
         if n_classes < 2:
             raise ValueError(f"The number of classes has to be greater than one; got {n_classes} class")
+        if n_classes > 2 and self.n_jobs == 0:
+            raise ValueError("n_jobs == 0 in Parallel has no meaning")
         labels = self._encode(y)
         class_weight = (
             np.ones(n_classes)
@@ -306,7 +310,7 @@ class SGDClassifier(ClassifierFit, _SklearnSGDClassifier):
         """
         if isinstance(self.loss, str):
             return super().predict_proba(X)
-        positive = np.vectorize(self.loss.inverse_link, otypes=[np.float64])(self.decision_function(X))
+        positive = self.loss.probability(self.decision_function(X))
         if positive.ndim == 1:
             return np.column_stack([1.0 - positive, positive])
         total = positive.sum(axis=1, keepdims=True)

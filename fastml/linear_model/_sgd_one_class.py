@@ -109,7 +109,7 @@ class SGDOneClassSVM(StochasticGradientDescent, _SklearnSGDOneClassSVM):
                 start = single_start(X.shape[1], X.dtype, None, None)
                 start = start._replace(intercept=1.0 - start.intercept)
             else:
-                start = self._continued(X.dtype, 1.0 - self.offset_)
+                start = self._continued(X, 1, 1.0 - self.offset_)
             self._learn(X, sample_weight, start, max_iter=1)
         return self
 
@@ -144,3 +144,19 @@ class SGDOneClassSVM(StochasticGradientDescent, _SklearnSGDOneClassSVM):
             check_sparse(X)
             return super().decision_function(X)
         return device_scores(self, X, -self.offset_).ravel()
+
+    def predict(self, X):
+        """1 for inliers, -1 for outliers.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of int of shape (n_samples,)
+            Of the kind that X is.
+        """
+        if device_of(X) == "cpu":
+            return super().predict(X)
+        return (self.decision_function(X) >= 0).astype("int32") * 2 - 1

@@ -40,7 +40,7 @@ class RegressorFit(StochasticGradientDescent):
             if first_call:
                 start = single_start(X.shape[1], X.dtype, None, None)
             else:
-                start = self._continued(X.dtype, self.intercept_)
+                start = self._continued(X, 1, self.intercept_)
             self._learn(X, y, sample_weight, start, max_iter=1)
         return self
 

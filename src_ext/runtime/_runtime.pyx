@@ -4,12 +4,13 @@ import os
 
 
 cdef extern from "dispatch.h":
+    int FASTML_LEVEL_NONE
     int fastml_processor_level() nogil
 
 cdef extern from "threads.h":
     int fastml_reserve(int wanted, int limit) nogil
     void fastml_release(int reserved) nogil
-    void fastml_fork_join(fastml_share work, void *context, int n_shares) nogil
+    void fastml_fork_join(fastml_share work, void *context, int n_shares, int n_threads) nogil
 
 
 cdef int reserve(int wanted, int limit) noexcept nogil:
@@ -20,12 +21,14 @@ cdef void release(int reserved) noexcept nogil:
     fastml_release(reserved)
 
 
-cdef void fork_join(fastml_share work, void *context, int n_shares) noexcept nogil:
-    fastml_fork_join(work, context, n_shares)
+cdef void fork_join(fastml_share work, void *context, int n_shares, int n_threads) noexcept nogil:
+    fastml_fork_join(work, context, n_shares, n_threads)
 
 
 def _choose_level() -> int:
     processor = fastml_processor_level()
+    if processor == FASTML_LEVEL_NONE:
+        raise ImportError("fastml needs an x86-64 processor with SSE4.2 (x86-64-v2).")
     forced = os.environ.get("FASTML_CPU", "")
     if not forced:
         return processor

@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-enum { MAX_SHARES = 256 };
+enum { MAX_THREADS = 256 };
 
 static atomic_int threads_in_use;
 
@@ -17,8 +17,8 @@ static void register_fork_handler(void) { pthread_atfork(NULL, NULL, forget_pare
 int fastml_reserve(int wanted, int limit) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, register_fork_handler);
-    if (wanted > MAX_SHARES)
-        wanted = MAX_SHARES;
+    if (wanted > MAX_THREADS)
+        wanted = MAX_THREADS;
     int used = atomic_load(&threads_in_use);
     int granted;
     do {
@@ -34,35 +34,46 @@ void fastml_release(int reserved) { atomic_fetch_sub(&threads_in_use, reserved);
 struct task {
     fastml_share work;
     void *context;
-    int share, n_shares;
+    int first, n_shares, n_threads;
 };
 
 static void *run_task(void *argument) {
     struct task *task = argument;
-    task->work(task->context, task->share, task->n_shares);
+    for (int share = task->first; share < task->n_shares; share += task->n_threads)
+        task->work(task->context, share, task->n_shares);
     return NULL;
 }
 
-void fastml_fork_join(fastml_share work, void *context, int n_shares) {
-    struct task tasks[MAX_SHARES];
-    pthread_t threads[MAX_SHARES];
-    bool started[MAX_SHARES];
+/* Signals stay with the threads that Python knows: a Ctrl-C must not land in a worker. A fault is the
+ * thread's own. */
+static void block_signals(sigset_t *before) {
+    sigset_t blocked;
+    sigfillset(&blocked);
+    sigdelset(&blocked, SIGSEGV);
+    sigdelset(&blocked, SIGBUS);
+    sigdelset(&blocked, SIGFPE);
+    sigdelset(&blocked, SIGILL);
+    pthread_sigmask(SIG_SETMASK, &blocked, before);
+}
 
-    /* Signals stay with the threads that Python knows: a Ctrl-C must not land in a worker. */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    for (int share = 1; share < n_shares; share++) {
-        tasks[share] = (struct task){work, context, share, n_shares};
-        started[share] = pthread_create(&threads[share], NULL, run_task, &tasks[share]) == 0;
+void fastml_fork_join(fastml_share work, void *context, int n_shares, int n_threads) {
+    struct task tasks[MAX_THREADS];
+    pthread_t threads[MAX_THREADS];
+    bool started[MAX_THREADS];
+    sigset_t before;
+
+    block_signals(&before);
+    for (int t = 0; t < n_threads; t++) {
+        tasks[t] = (struct task){work, context, t, n_shares, n_threads};
+        started[t] = t > 0 && pthread_create(&threads[t], NULL, run_task, &tasks[t]) == 0;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 
-    work(context, 0, n_shares);
-    for (int share = 1; share < n_shares; share++) {
-        if (started[share])
-            pthread_join(threads[share], NULL);
+    run_task(&tasks[0]);
+    for (int t = 1; t < n_threads; t++) {
+        if (started[t])
+            pthread_join(threads[t], NULL);
         else
-            run_task(&tasks[share]);
+            run_task(&tasks[t]);
     }
 }

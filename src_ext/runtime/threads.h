@@ -15,8 +15,10 @@ typedef void (*fastml_share)(void *context, int share, int n_shares);
 int fastml_reserve(int wanted, int limit);
 void fastml_release(int reserved);
 
-/* Run work(context, 0..n_shares-1), each share in a thread of its own, share 0 in the caller's. A thread that
-   the system refuses is no error: the caller runs that share itself, afterwards. */
-void fastml_fork_join(fastml_share work, void *context, int n_shares);
+/* Run work(context, 0..n_shares-1) on n_threads threads, the calling one included: thread t takes the shares
+   t, t + n_threads, ... What a share is does not depend on how many threads were granted, nor do results. A
+   thread that the system refuses is no error: the caller does its work afterwards. */
+typedef void fastml_fork_join_function(fastml_share work, void *context, int n_shares, int n_threads);
+fastml_fork_join_function fastml_fork_join;
 
 #endif

@@ -61,11 +61,13 @@ cdef extern from "stream.h":
     Py_ssize_t sgd_segment(const sgd_job *, const sgd_layout *) noexcept nogil
     bint sgd_stream_pays(const sgd_job *, const sgd_layout *) noexcept nogil
     void sgd_run_streamed(
-        sgd_run run, const sgd_job *, const sgd_layout *, const int32_t *active, Py_ssize_t n_active
+        sgd_run run, const sgd_job *, const sgd_layout *, const int32_t *active, Py_ssize_t n_active,
+        _runtime.fork_join_function fork_join
     ) noexcept nogil
 
 # The C structs are these dtypes, field by field.
-assert MODEL.itemsize == sizeof(sgd_model) and PROGRESS.itemsize == sizeof(sgd_progress)
+if MODEL.itemsize != sizeof(sgd_model) or PROGRESS.itemsize != sizeof(sgd_progress):
+    raise ImportError("The compiled kernels are not of this version of fastml.kernels.sgd_state; build them again.")
 
 cdef const sgd_kernels *KERNELS = SGD_KERNELS(LEVEL)
 
@@ -78,9 +80,20 @@ cdef int CUSTOM = len(LOSSES)
 cdef cnp.ndarray checked(array, int type_number, str name):
     """The array, if it is C-contiguous and of the type that the C code will read it as."""
     cdef cnp.ndarray checked_array = array
-    if cnp.PyArray_TYPE(checked_array) != type_number or not cnp.PyArray_IS_C_CONTIGUOUS(checked_array):
-        raise TypeError(f"{name} must be C-contiguous of type number {type_number}; got {checked_array.dtype}.")
+    if (
+        not cnp.PyArray_EquivTypenums(cnp.PyArray_TYPE(checked_array), type_number)
+        or not cnp.PyArray_IS_C_CONTIGUOUS(checked_array)
+    ):
+        expected = np.dtype(cnp.PyArray_TypeObjectFromType(type_number))
+        raise TypeError(f"{name} must be C-contiguous of {expected}; got {checked_array.dtype}.")
     return checked_array
+
+
+cdef void *records(array, dtype, Py_ssize_t n_models, str name) except? NULL:
+    """Data of a table that has a record for each model."""
+    if array.dtype != dtype or array.shape != (n_models,) or not array.flags.c_contiguous:
+        raise TypeError(f"{name} must hold {n_models} records of its dtype, contiguous; got shape {array.shape}.")
+    return cnp.PyArray_DATA(<cnp.ndarray> array)
 
 
 cdef struct Shared:
@@ -116,6 +129,8 @@ cdef sgd_job state_job(state) except *:
     """The part of a job that the state's arrays make up."""
     cdef sgd_job job
     cdef cnp.ndarray coef = state.coef
+    if cnp.PyArray_TYPE(coef) not in (cnp.NPY_FLOAT32, cnp.NPY_FLOAT64) or coef.ndim != 2:
+        raise TypeError(f"coef must be a matrix of float32 or float64; got {coef.dtype}, {coef.ndim}-d.")
     job.n_features = coef.shape[1]
     job.coef_stride = coef.strides[0] // coef.itemsize
     job.coef = weights(coef, coef, "coef")
@@ -124,8 +139,8 @@ cdef sgd_job state_job(state) except *:
         job.average_coef = weights(state.average_coef, coef, "average_coef")
     if state.applied_l1 is not None:
         job.applied_l1 = weights(state.applied_l1, coef, "applied_l1")
-    job.models = <const sgd_model *> cnp.PyArray_DATA(<cnp.ndarray> state.models)
-    job.progress = <sgd_progress *> cnp.PyArray_DATA(<cnp.ndarray> state.progress)
+    job.models = <const sgd_model *> records(state.models, MODEL, coef.shape[0], "models")
+    job.progress = <sgd_progress *> records(state.progress, PROGRESS, coef.shape[0], "progress")
     return job
 
 
@@ -136,18 +151,22 @@ def epoch(X, target, sample_weight, order, state, rule, int n_threads):
     cdef int real = cnp.PyArray_TYPE(<cnp.ndarray> state.coef)
     cdef bint single = real == cnp.NPY_FLOAT32
     cdef int index = cnp.NPY_INT32
-    cdef int reserved
+    cdef int reserved, n_shares
     cdef bint streams
     cdef sgd_layout layout
 
+    if X.shape[1] != job.n_features:
+        raise ValueError(f"X has {X.shape[1]} features, but the models have {job.n_features}.")
+    if target.shape != X.shape[:1] or (sample_weight is not None and sample_weight.shape != X.shape[:1]):
+        raise ValueError(f"target and sample_weight must have one element for each of the {X.shape[0]} rows of X.")
     if isinstance(X, CSR):
         index = cnp.PyArray_TYPE(<cnp.ndarray> X.indices)
         job.data = cnp.PyArray_DATA(checked(X.data, real, "X.data"))
         job.indices = cnp.PyArray_DATA(checked(X.indices, index, "X.indices"))
         job.indptr = cnp.PyArray_DATA(checked(X.indptr, index, "X.indptr"))
-        if index == cnp.NPY_INT32:
+        if cnp.PyArray_EquivTypenums(index, cnp.NPY_INT32):
             shared.run = KERNELS.csr_f32_i32 if single else KERNELS.csr_f64_i32
-        elif index == cnp.NPY_INT64:
+        elif cnp.PyArray_EquivTypenums(index, cnp.NPY_INT64):
             shared.run = KERNELS.csr_f32_i64 if single else KERNELS.csr_f64_i64
         else:
             raise TypeError(f"X.indices must be int32 or int64; got {X.indices.dtype}.")
@@ -188,18 +207,19 @@ def epoch(X, target, sample_weight, order, state, rule, int n_threads):
     shared.active = <const int32_t *> cnp.PyArray_DATA(checked(state.active, cnp.NPY_INT32, "active"))
     shared.n_active = (<cnp.ndarray> state.active).shape[0]
     layout.real_size = 4 if single else 8
-    layout.index_size = 0 if job.indices == NULL else 4 if index == cnp.NPY_INT32 else 8
+    layout.index_size = 0 if job.indices == NULL else X.indices.itemsize
     layout.n_rows = X.shape[0]
     layout.n_values = layout.n_rows * job.n_features if job.indices == NULL else (<cnp.ndarray> X.data).shape[0]
     job.segment = sgd_segment(&job, &layout)
     with nogil:
         # One model is one chain of steps: the second thread can only bring its rows.
         streams = shared.n_active == 1 and n_threads > 1 and sgd_stream_pays(&job, &layout)
-        reserved = _runtime.reserve(2 if streams else <int> min(<Py_ssize_t> n_threads, shared.n_active), n_threads)
+        n_shares = <int> min(<Py_ssize_t> n_threads, shared.n_active)
+        reserved = _runtime.reserve(2 if streams else n_shares, n_threads)
         if streams and reserved == 2:
-            sgd_run_streamed(shared.run, &job, &layout, shared.active, 1)
+            sgd_run_streamed(shared.run, &job, &layout, shared.active, 1, _runtime.fork_join)
         else:
-            _runtime.fork_join(run_share, &shared, reserved)
+            _runtime.fork_join(run_share, &shared, n_shares, reserved)
         _runtime.release(reserved)
 
 

@@ -7,6 +7,9 @@
 #include "sgd.h"
 #include "vector.h"
 
+/* kernels/sgd_state.py's. */
+#define MAX_DLOSS 1e12
+
 INLINE double loss_value(const sgd_job *job, const sgd_model *model, int loss, double y, double p) {
     double z = y * p, residual = fabs(y - p), slack = 1.0 - z, excess = residual - model->epsilon;
     switch (loss) {

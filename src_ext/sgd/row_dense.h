@@ -130,11 +130,16 @@ INLINE void OF(pair_dots, VARIANT)(ROW row, ROW next, const REAL *ahead, const R
     *with_row = (double)SUM(sums[1][0] + sums[1][1]);
 }
 
+/* In double, where the squares of a small row do not underflow. */
 SHARED double OF(sq_norm, VARIANT)(ROW row) {
-    double dot;
-    const REAL *x = row.x;
-    OF(dots_n, VARIANT)(row, x, &x, &dot, 1, 4);
-    return dot;
+    double sums[8] = {0};
+    ptrdiff_t j = 0;
+    for (; j + 8 <= row.n; j += 8)
+        for (int u = 0; u < 8; u++)
+            sums[u] += (double)row.x[j + u] * row.x[j + u];
+    for (; j < row.n; j++)
+        sums[0] += (double)row.x[j] * row.x[j];
+    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
 }
 
 /* w += c x. */

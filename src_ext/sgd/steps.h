@@ -72,9 +72,10 @@ SHARED void OF(average, VARIANT)(const sgd_job *job, ROW row, ptrdiff_t k, sgd_p
     progress->average_intercept += (progress->intercept - progress->average_intercept) / n_averaged;
 }
 
-/* One step of model k at x . w = dot; returns the c of the w += c x that it took. */
+/* One step of model k at x . w = dot; returns the c of the w += c x that it took, and sets *folded if the
+   weights were scaled before. sq_norm_x is of use to the passive-aggressive schedules alone. */
 INLINE REAL OF(step, VARIANT)(const sgd_job *job, ROW row, ptrdiff_t k, int loss, double y,
-                              double sample_weight, double dot) {
+                              double sample_weight, double dot, double sq_norm_x, bool *folded) {
     const sgd_model *model = &job->models[k];
     sgd_progress *progress = &job->progress[k];
     REAL *w = (REAL *)job->coef + k * job->coef_stride;
@@ -86,14 +87,13 @@ INLINE REAL OF(step, VARIANT)(const sgd_job *job, ROW row, ptrdiff_t k, int loss
 
     double update, weight = (y > 0.0 ? model->weight_pos : model->weight_neg) * sample_weight;
     if (job->schedule >= SCHEDULE_PA1 && (loss == LOSS_HINGE || loss == LOSS_EPSILON_INSENSITIVE)) {
-        double sq_norm_x = OF(sq_norm, VARIANT)(row);
         if (job->schedule == SCHEDULE_PA1 && sq_norm_x == 0.0)
             return 0;
         update = weight * OF(passive_aggressive, VARIANT)(job, model, loss, y, p, sq_norm_x);
     } else {
         double derivative = loss_derivative(job, model, loss, y, p);
         /* Written so that a NaN stays one. */
-        derivative = derivative < -1e12 ? -1e12 : derivative > 1e12 ? 1e12 : derivative;
+        derivative = derivative < -MAX_DLOSS ? -MAX_DLOSS : derivative > MAX_DLOSS ? MAX_DLOSS : derivative;
         /* In this order: all but the last factor is known before the margin is. */
         update = (-eta * weight) * derivative;
     }
@@ -104,8 +104,10 @@ INLINE REAL OF(step, VARIANT)(const sgd_job *job, ROW row, ptrdiff_t k, int loss
         progress->wscale *= shrink;
         progress->sq_norm *= shrink * shrink;
         progress->l1_norm *= shrink;
-        if (progress->wscale < WSCALE_FLOOR)
+        if (progress->wscale < WSCALE_FLOOR) {
             OF(fold, KIND)(job, k);
+            *folded = true;
+        }
     }
     REAL c = (REAL)(update * (1.0 / progress->wscale)); /* 4; the division does not wait for the update */
     if (update != 0.0)
@@ -137,7 +139,6 @@ INLINE double OF(target, VARIANT)(const sgd_job *job, ptrdiff_t k, ptrdiff_t i) 
    that results do not depend on that. */
 INLINE void OF(run_ahead, VARIANT)(const sgd_job *job, ptrdiff_t k, const int loss) {
     const REAL *w = (const REAL *)job->coef + k * job->coef_stride;
-    const double *wscale = &job->progress[k].wscale;
     ROW row = OF(row_at, VARIANT)(job, job->order[0]);
     double dot = 0.0, with_w = 0.0, with_row = 0.0;
     for (ptrdiff_t s = 0; s < job->n_steps; s++) {
@@ -150,11 +151,15 @@ INLINE void OF(run_ahead, VARIANT)(const sgd_job *job, ptrdiff_t k, const int lo
         prefetch_target(job, s);
         if (!ends)
             OF(pair_dots, VARIANT)(row, next, ahead, w, &with_w, &with_row);
-        double before = *wscale, weight = job->sample_weight ? job->sample_weight[i] : 1.0;
-        REAL c = OF(step, VARIANT)(job, row, k, loss, OF(target, VARIANT)(job, k, i), weight, dot);
+        double weight = job->sample_weight ? job->sample_weight[i] : 1.0;
+        double sq_norm_x = job->schedule >= SCHEDULE_PA1 ? OF(sq_norm, VARIANT)(row) : 0.0;
+        bool folded = false;
+        double y = OF(target, VARIANT)(job, k, i);
+        REAL c = OF(step, VARIANT)(job, row, k, loss, y, weight, dot, sq_norm_x, &folded);
         dot = with_w + (double)c * with_row;
         row = next;
-        if (*wscale > before && !ends) /* the weights were folded: with_w is of another scale */
+        /* Folded weights have another scale than with_w; and with_row may overflow where x' . w does not. */
+        if ((folded || !isfinite(dot)) && !ends)
             OF(dots_n, VARIANT)(row, ahead, &w, &dot, 1, 4);
     }
 }
@@ -175,6 +180,8 @@ INLINE void OF(run_loss, VARIANT)(const sgd_job *job, const int32_t *active, ptr
         prefetch_target(job, s);
         ROW row = OF(row_at, VARIANT)(job, i);
         double weight = job->sample_weight ? job->sample_weight[i] : 1.0;
+        double sq_norm_x = job->schedule >= SCHEDULE_PA1 ? OF(sq_norm, VARIANT)(row) : 0.0;
+        bool folded;
         for (ptrdiff_t g = 0; g < n_active; g += OF(GROUP, VARIANT)) {
             ptrdiff_t count = n_active - g < OF(GROUP, VARIANT) ? n_active - g : OF(GROUP, VARIANT);
             for (ptrdiff_t m = 0; m < count; m++)
@@ -182,7 +189,8 @@ INLINE void OF(run_loss, VARIANT)(const sgd_job *job, const int32_t *active, ptr
             OF(dots, VARIANT)(job, s, row, w, dots, count);
             for (ptrdiff_t m = 0; m < count; m++) {
                 ptrdiff_t k = active[g + m];
-                OF(step, VARIANT)(job, row, k, loss, OF(target, VARIANT)(job, k, i), weight, dots[m]);
+                double y = OF(target, VARIANT)(job, k, i);
+                OF(step, VARIANT)(job, row, k, loss, y, weight, dots[m], sq_norm_x, &folded);
             }
         }
     }

@@ -1,8 +1,6 @@
 #include "stream.h"
 
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +28,7 @@ enum {
 };
 
 typedef struct {
-    _Alignas(64) atomic_llong block; /* which block's copy is complete here; NONE while one is being made */
+    _Alignas(64) atomic_llong block; /* which block's copy is complete here */
     bool direct;                     /* the block was too large to copy: read it from X */
     char *data, *indices, *indptr;
     int32_t label[MAX_ROWS];
@@ -151,15 +149,14 @@ static void fill(const ring *r, slot *s, ptrdiff_t block) {
 
 /* The helper runs ahead by up to N_SLOTS blocks: never into the slot that is being read. Left behind (its
    core was wanted elsewhere), it resumes LEAD blocks ahead; the blocks between are read from X. */
-static void *help(void *argument) {
-    ring *r = argument;
+static void help(ring *r) {
     long long block = 0;
-    for (int spins = 1;; spins++) {
+    for (unsigned spins = 1;; spins++) {
         long long stepping = atomic_load_explicit(&r->stepping, memory_order_acquire);
         if (block <= stepping)
             block = stepping + LEAD;
         if (block >= r->n_blocks)
-            return NULL;
+            return;
         if (block >= stepping + N_SLOTS) {
             if (spins % SPINS)
                 PAUSE();
@@ -169,7 +166,6 @@ static void *help(void *argument) {
         }
         slot *s = &r->slots[block % N_SLOTS];
         atomic_store_explicit(&r->filling, block, memory_order_relaxed);
-        atomic_store_explicit(&s->block, NONE, memory_order_relaxed);
         fill(r, s, block);
         atomic_store_explicit(&s->block, block, memory_order_release);
         block++;
@@ -249,21 +245,31 @@ static bool make_ring(ring *r, const sgd_job *job, const sgd_layout *layout) {
     return true;
 }
 
+typedef struct {
+    ring *ring;
+    sgd_run run;
+    const int32_t *active;
+    ptrdiff_t n_active;
+} stream;
+
+enum { STEPPER, HELPER, N_ROLES };
+
+/* A helper that could not have a thread of its own comes after the stepper, and finds nothing left to do. */
+static void play_role(void *context, int role, int n_roles) {
+    (void)n_roles;
+    stream *s = context;
+    if (role == STEPPER)
+        step_through(s->ring, s->run, s->active, s->n_active);
+    else
+        help(s->ring);
+}
+
 void sgd_run_streamed(sgd_run run, const sgd_job *job, const sgd_layout *layout, const int32_t *active,
-                      ptrdiff_t n_active) {
+                      ptrdiff_t n_active, fastml_fork_join_function *fork_join) {
     ring r;
-    pthread_t helper;
-    sigset_t all, before;
-    bool ready = make_ring(&r, job, layout);
-    if (ready) {
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        ready = pthread_create(&helper, NULL, help, &r) == 0;
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-    }
-    if (ready) {
-        step_through(&r, run, active, n_active);
-        pthread_join(helper, NULL);
+    if (make_ring(&r, job, layout)) {
+        stream s = {&r, run, active, n_active};
+        fork_join(play_role, &s, N_ROLES, N_ROLES);
     } else {
         run(job, active, n_active);
     }

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "sgd.h"
+#include "threads.h"
 
 /* Sizes of X's elements and indices, in bytes; index_size is 0 for a dense X. */
 typedef struct {
@@ -25,8 +26,9 @@ ptrdiff_t sgd_segment(const sgd_job *job, const sgd_layout *layout);
 /* Whether copying pays: rows short enough to be latency-bound, X larger than a core's own cache. */
 bool sgd_stream_pays(const sgd_job *job, const sgd_layout *layout);
 
-/* As run(job, active, n_active), with a helper thread. Where the ring cannot be had, without one. */
+/* As run(job, active, n_active), with a helper thread, which fork_join starts. Where the ring cannot be had,
+ * without. */
 void sgd_run_streamed(sgd_run run, const sgd_job *job, const sgd_layout *layout, const int32_t *active,
-                      ptrdiff_t n_active);
+                      ptrdiff_t n_active, fastml_fork_join_function *fork_join);
 
 #endif

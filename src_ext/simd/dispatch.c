@@ -7,9 +7,9 @@ int fastml_processor_level(void) {
         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl"))
         return FASTML_LEVEL_V4;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         return FASTML_LEVEL_V3;
-    return FASTML_LEVEL_V2;
+    return __builtin_cpu_supports("sse4.2") ? FASTML_LEVEL_V2 : FASTML_LEVEL_NONE;
 #else
     return FASTML_LEVEL_GENERIC;
 #endif

@@ -2,7 +2,13 @@
 #ifndef FASTML_DISPATCH_H
 #define FASTML_DISPATCH_H
 
-enum { FASTML_LEVEL_GENERIC = 0, FASTML_LEVEL_V2 = 2, FASTML_LEVEL_V3 = 3, FASTML_LEVEL_V4 = 4 };
+enum {
+    FASTML_LEVEL_NONE = -1,
+    FASTML_LEVEL_GENERIC = 0,
+    FASTML_LEVEL_V2 = 2,
+    FASTML_LEVEL_V3 = 3,
+    FASTML_LEVEL_V4 = 4
+};
 
 /* The highest x86-64 level this processor has; FASTML_LEVEL_GENERIC on any other architecture. */
 int fastml_processor_level(void);

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from sgd_problems import (
     LOGISTIC,
+    Problem,
     Sizes,
     assert_keeps_the_contract,
     dense,
@@ -49,6 +50,23 @@ def test_epoch(backend, loss):
         assert_keeps_the_contract(backend, problem)
 
     keeps_the_contract()
+
+
+@pytest.mark.parametrize("n_models", [1, 3])
+@pytest.mark.parametrize(("alpha", "dtype"), [(5.0, "f4"), (4.9, "f4"), (5.0, "f8")])
+def test_fold_inside_an_epoch(backend, n_models, alpha, dtype):
+    """Shrinking by 1 - eta alpha = 0 at once, and by 0.02 four times: below float32's floor either way."""
+    rng = np.random.default_rng(0)
+    X = dense(rng, (12, 5), dtype, denormal=0.0)
+    rule = Rule("hinge", "l2", "constant", 1, True, False, 1.0, True)
+    models = stable_models(rng, rule, X, n_models)
+    models["alpha"] = alpha
+    state = initial_state(rule, rng, models, X.shape[1], dtype)
+    state.progress["eta"] = 0.2
+    state.progress["wscale"] = 1.0
+    labels = rng.integers(0, 2, 12).astype(np.int32)
+    problem = Problem(X, labels, None, np.arange(12, dtype=np.int32), state, rule, weight_size=1.0)
+    assert_keeps_the_contract(backend, problem)
 
 
 def test_fold(backend):

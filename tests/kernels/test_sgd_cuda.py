@@ -54,13 +54,3 @@ def test_sparse_rows_longer_than_a_warp(cuda, rng, penalty, average):
         (3, 200),
     )
     assert_keeps_the_contract(cuda, problem_on(X, rng, PLAIN._replace(penalty=penalty, average=average)))
-
-
-@pytest.mark.parametrize(("alpha", "dtype"), [(5.0, "f4"), (4.9, "f4"), (5.0, "f8")])
-def test_fold_inside_an_epoch(cuda, rng, alpha, dtype):
-    """Shrinking by 1 - eta alpha = 0 at once, and by 0.02 four times: below float32's floor either way."""
-    X = dense(rng, (6, 5), dtype, denormal=0.0)
-    problem = problem_on(X, rng, PLAIN._replace(schedule="constant", average=1))
-    problem.state.models["alpha"] = alpha
-    problem.state.progress["eta"] = 0.2
-    assert_keeps_the_contract(cuda, problem)

@@ -8,6 +8,7 @@ from scipy import sparse
 
 from fastml._config import resolve_device
 from fastml._device_input import device_of
+from fastml._loss import Loss
 from fastml._validation import check_matrix, for_kernels
 from fastml.kernels.sgd_state import LOSSES, PENALTIES, SCHEDULES, SPARSE_INTERCEPT_DECAY, Rule
 from fastml.solvers.sgd._solve import Solution, Stopping, initial_state, make_models, solve
@@ -111,6 +112,8 @@ def fit_many(
     stopping = Stopping(max_iter, -np.inf if tol is None else tol, n_iter_no_change)
     decay = SPARSE_INTERCEPT_DECAY if sparse.issparse(X) else 1.0
 
+    rows = for_kernels(X, device)
+
     fitted: dict[int, Fitted] = {}
     for (loss, penalty, schedule), members in _grouped(settings).items():
         rule = Rule(
@@ -124,7 +127,7 @@ def fit_many(
         table = make_models(rule, hyperparameters)
         zeros = np.zeros((len(table), X.shape[1]), X.dtype), np.zeros(len(table))
         solution = solve(
-            for_kernels(X, device),
+            rows,
             target,
             sample_weight,
             initial_state(rule, table, *zeros),
@@ -153,8 +156,14 @@ def _setting(given: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"a model's settings are among {tuple(_DEFAULTS)}; got {sorted(unknown)} too.")
     setting = _DEFAULTS | given
     for name, allowed in (("loss", LOSSES), ("penalty", (*PENALTIES, None)), ("learning_rate", SCHEDULES)):
-        if isinstance(setting[name], str | None) and setting[name] not in allowed:
+        if setting[name] not in allowed and not isinstance(setting[name], Loss):
             raise ValueError(f"{name} must be among {allowed}; got {setting[name]!r}.")
+    if setting["learning_rate"] in ("pa1", "pa2") and setting["loss"] not in ("hinge", "epsilon_insensitive"):
+        raise ValueError(
+            "the schedules 'pa1' and 'pa2' go with the losses 'hinge' and 'epsilon_insensitive' alone."
+        )
+    if setting["learning_rate"] == "optimal" and setting["alpha"] == 0:
+        raise ValueError("alpha must be > 0 for learning_rate 'optimal', which is computed from it.")
     return setting
 
 

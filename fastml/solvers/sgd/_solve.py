@@ -9,13 +9,10 @@ import numpy as np
 from fastml._progress import progress_bar
 from fastml.kernels import for_device
 from fastml.kernels.reference.sgd import loss_derivative
-from fastml.kernels.sgd_state import MODEL, PROGRESS, Rule, State
+from fastml.kernels.sgd_state import MODEL, PROGRESS, Rule, State, own_cache_lines
 
 # The "adaptive" schedule gives up below this learning rate.
 SMALLEST_ADAPTIVE_ETA = 1e-6
-
-
-CACHE_LINE = 64
 
 
 # Where all classes take their last steps on the same rows, these push all weights along the same few vectors: on
@@ -120,7 +117,7 @@ def initial_state(
 ) -> State:
     """The state before the first step, in host memory; ``coef`` and ``average_coef`` are copied."""
     n_models = len(models)
-    progress = np.zeros(n_models, PROGRESS)
+    progress = own_cache_lines((n_models, 1), PROGRESS).ravel()
     progress["wscale"] = progress["average_b"] = 1.0
     progress["intercept"] = intercept
     progress["t"] = t
@@ -132,9 +129,9 @@ def initial_state(
     averaged = rule.average > 0
     truncated = rule.penalty in ("l1", "elasticnet")
     return State(
-        coef=_weights(coef.shape, coef.dtype, coef),
-        average_coef=_weights(coef.shape, coef.dtype, average_coef) if averaged else None,
-        applied_l1=_weights(coef.shape, coef.dtype, None) if truncated else None,
+        coef=own_cache_lines(coef.shape, coef.dtype, coef),
+        average_coef=own_cache_lines(coef.shape, coef.dtype, average_coef) if averaged else None,
+        applied_l1=own_cache_lines(coef.shape, coef.dtype) if truncated else None,
         models=models,
         progress=progress,
         active=np.arange(n_models, dtype=np.int32),
@@ -207,6 +204,7 @@ def solve(
             for own_order, models in staggered:
                 active = replace(state, active=arrays.send(np.array(models, dtype=np.int32)))
                 sgd.epoch(X, target, sample_weight, own_order, active, rule)
+                bar.update(len(own_order) / len(rows) / len(staggered))
             progress = arrays.fetch(state.progress)
             weights_finite = np.isfinite(progress["intercept"]).all() and arrays.all_finite(state.coef)
             if check_X is not None and not (weights_finite and np.isfinite(progress["finite"]).all()):
@@ -217,9 +215,10 @@ def solve(
                     f"Floating-point under-/overflow occurred at epoch #{epoch}. Scaling input data with "
                     "StandardScaler or MinMaxScaler might help."
                 )
+            learning = list(tracker.active)
             stopped = tracker.observe(epoch, progress, len(rows), state, arrays)
             if verbose:
-                _report(epoch, progress, arrays.fetch(state.coef), tracker, len(rows))
+                _report(epoch, progress, arrays.fetch(state.coef), learning, tracker, len(rows))
             if not tracker.active:
                 break
             progress["loss"] = progress["objective"] = 0.0
@@ -240,18 +239,6 @@ def _split(rows, active, n_classes):
         for c in range(n_classes)
     ]
     return rows[:-STAGGERED_ROWS], [(order, models) for order, models in of_class if models]
-
-
-def _weights(shape, dtype, values):
-    """Copy of values, or zeros, each model's on cache lines of its own: threads share models, not lines."""
-    n_models, n_features = shape
-    stride = -(-n_features * dtype.itemsize // CACHE_LINE) * CACHE_LINE
-    buffer = np.zeros(n_models * stride + CACHE_LINE, dtype=np.uint8)
-    start = -buffer.ctypes.data % CACHE_LINE
-    weights = buffer[start : start + n_models * stride].view(dtype).reshape(n_models, -1)[:, :n_features]
-    if values is not None:
-        weights[...] = values
-    return weights
 
 
 def _solution(state, tracker, arrays):
@@ -312,8 +299,9 @@ class _Tracker:
         return {k: -self.validation.score(k, coef[k], progress["intercept"][k]) for k in self.active}
 
 
-def _report(epoch, progress, coef, tracker, n_rows):
-    for k, row in enumerate(progress):
+def _report(epoch, progress, coef, learning, tracker, n_rows):
+    for k in learning:
+        row = progress[k]
         norm = np.linalg.norm(coef[k]) * row["wscale"]
         print(
             f"-- Model {k}, epoch {epoch}: norm {norm:.2f}, non-zeros {np.count_nonzero(coef[k])}, "
