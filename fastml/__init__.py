@@ -1,4 +1,4 @@
-"""scikit-learn's gradient descent, SGD, SVM and neural network estimators, an order of magnitude sooner.
+"""scikit-learn's estimators with the arithmetic rewritten in C, Numba and CUDA; so far those of SGD.
 
 Submodules are imported at first use: ``import fastml`` alone loads no numerical library.
 """

@@ -3,9 +3,10 @@
 import inspect
 import sys
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Loss:
@@ -112,7 +113,7 @@ class Loss:
         """
         _ = self._compiled_value, self._compiled_derivative
 
-    def probability(self, margins: np.ndarray) -> np.ndarray:
+    def probability(self, margins: "np.ndarray") -> "np.ndarray":
         """``inverse_link`` of every margin, in float64.
 
         Parameters
@@ -123,7 +124,7 @@ class Loss:
         -------
         ndarray of float64, of the shape of ``margins``
         """
-        return self._compiled_probability(np.asarray(margins, dtype=np.float64))
+        return self._compiled_probability(margins.astype("float64"))
 
     @cached_property
     def _compiled_probability(self) -> Any:
@@ -164,6 +165,7 @@ def _compile_scalar(name: str, function: Any) -> Any:
 
 def _compile_elementwise(name: str, function: Any) -> Any:
     import numba
+    import numpy as np
 
     inner = numba.njit(error_model="numpy")(function.py_func)
 
@@ -200,6 +202,6 @@ def _function_key(function: Any) -> Any:
 def _frozen(value: Any) -> Any:
     if _is_compiled(value):
         return _function_key(value)
-    if isinstance(value, np.ndarray):
+    if hasattr(value, "tobytes"):  # an array
         return value.dtype.str, value.shape, value.tobytes()
     return value
