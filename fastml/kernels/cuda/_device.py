@@ -55,15 +55,6 @@ def empty(shape, dtype):
     return array_module().empty(shape, dtype)
 
 
-def zeros(shape, dtype):
-    return array_module().zeros(shape, dtype)
-
-
-def matmul(a, b, out=None):
-    """Matrix product, into ``out`` if given."""
-    return array_module().matmul(a, b, out=out)
-
-
 def stream():
     """The stream that arrays and kernels share, as a launch takes it."""
     return 0 if SIMULATOR else cuda.external_stream(array_module().cuda.get_current_stream().ptr)

@@ -16,9 +16,9 @@ SMALLEST_ADAPTIVE_ETA = 1e-6
 
 
 # Where all classes take their last steps on the same rows, these push all weights along the same few vectors: on
-# MNIST, 5 epochs, that cost 0.4 points of test accuracy (89.0 %, 84 seeds, against 89.4 % of independent orders; so
-# staggered 89.4 %, 48 seeds). It is the end of training that counts: an epoch that is not the last is not staggered.
-# Small data sets take many epochs, which end in small steps.
+# MNIST, 5 epochs, mean test accuracy was 89.0 % (84 seeds), against scikit-learn's 89.4 % (10 seeds) with an order for
+# each class. Staggered in every epoch it is 89.4 % (48 seeds), in the last one alone 89.5 % (20 seeds): hence only
+# where an epoch may be the last. Small data sets take many epochs, which end in small steps.
 STAGGERED_ROWS = 1000
 MIN_ROWS_TO_STAGGER = 10_000
 
