@@ -6,49 +6,6 @@
  */
 enum { OF(GROUP, VARIANT) = 8 };
 
-INLINE double OF(learning_rate, VARIANT)(const sgd_job *job, const sgd_model *model,
-                                         const sgd_progress *progress) {
-    switch (job->schedule) {
-    case SCHEDULE_OPTIMAL:
-        return 1.0 / (model->alpha * (model->optimal_init + progress->t - 1.0));
-    case SCHEDULE_INVSCALING:
-        /* pow costs as much as a short row; the two defaults are square roots. */
-        return model->eta0 / (model->power_t == 0.5    ? sqrt(progress->t)
-                              : model->power_t == 0.25 ? sqrt(sqrt(progress->t))
-                                                       : pow(progress->t, model->power_t));
-    default:
-        return progress->eta;
-    }
-}
-
-/* Loss and objective at margin p, before the step. */
-INLINE void OF(record, VARIANT)(const sgd_job *job, const sgd_model *model, sgd_progress *progress, int loss,
-                                double y, double p) {
-    double value = loss_value(job, model, loss, y, p);
-    progress->loss += value;
-    if (job->schedule < SCHEDULE_PA1) {
-        if (job->penalty != PENALTY_NONE)
-            value += model->alpha * ((1.0 - model->l1_ratio) * 0.5 * progress->sq_norm +
-                                     model->l1_ratio * progress->l1_norm);
-        if (job->one_class)
-            value += progress->intercept * model->alpha;
-    }
-    progress->objective += value;
-}
-
-/* Crammer et al., eqs. 3 and 7. */
-INLINE double OF(passive_aggressive, VARIANT)(const sgd_job *job, const sgd_model *model, int loss, double y,
-                                              double p, double sq_norm_x) {
-    double value = loss_value(job, model, loss, y, p), length;
-    if (job->schedule == SCHEDULE_PA1)
-        length = fmin(model->eta0, value / sq_norm_x);
-    else
-        length = value / (sq_norm_x + 0.5 / model->eta0);
-    if (loss == LOSS_HINGE)
-        return length * y;
-    return y - p < 0.0 ? -length : length;
-}
-
 /* w += c x, and the norms that the objective counts. */
 INLINE void OF(add_row, VARIANT)(const sgd_job *job, ROW row, REAL *w, sgd_progress *progress, REAL c) {
     if (!job->record || job->penalty == PENALTY_NONE) {
@@ -62,73 +19,39 @@ INLINE void OF(add_row, VARIANT)(const sgd_job *job, ROW row, REAL *w, sgd_progr
 
 SHARED void OF(average, VARIANT)(const sgd_job *job, ROW row, ptrdiff_t k, sgd_progress *progress,
                                  double update) {
-    double n_averaged = progress->t - job->average + 1.0;
     if (update != 0.0)
         OF(add, VARIANT)(row, (REAL *)job->average_coef + k * job->coef_stride,
-                         (REAL)(-update / progress->wscale * progress->average_a));
-    if (n_averaged > 1.0)
-        progress->average_b /= 1.0 - 1.0 / n_averaged;
-    progress->average_a += progress->average_b * progress->wscale / n_averaged;
-    progress->average_intercept += (progress->intercept - progress->average_intercept) / n_averaged;
+                         (REAL)average_update(progress, update));
+    advance_average(job, progress);
 }
 
 /* One step of model k at x . w = dot; returns the c of the w += c x that it took, and sets *folded if the
-   weights were scaled before. sq_norm_x is of use to the passive-aggressive schedules alone. */
+   weights were scaled before. */
 INLINE REAL OF(step, VARIANT)(const sgd_job *job, ROW row, ptrdiff_t k, int loss, double y,
                               double sample_weight, double dot, double sq_norm_x, bool *folded) {
     const sgd_model *model = &job->models[k];
     sgd_progress *progress = &job->progress[k];
     REAL *w = (REAL *)job->coef + k * job->coef_stride;
-    double p = progress->wscale * dot + progress->intercept; /* 1 */
-    progress->finite += p - p;
-    double eta = progress->eta = OF(learning_rate, VARIANT)(job, model, progress); /* 2 */
-    if (job->record)
-        OF(record, VARIANT)(job, model, progress, loss, y, p);
-
-    double update, weight = (y > 0.0 ? model->weight_pos : model->weight_neg) * sample_weight;
-    if (job->schedule >= SCHEDULE_PA1 && (loss == LOSS_HINGE || loss == LOSS_EPSILON_INSENSITIVE)) {
-        if (job->schedule == SCHEDULE_PA1 && sq_norm_x == 0.0)
-            return 0;
-        update = weight * OF(passive_aggressive, VARIANT)(job, model, loss, y, p, sq_norm_x);
-    } else {
-        double derivative = loss_derivative(job, model, loss, y, p);
-        /* Written so that a NaN stays one. */
-        derivative = derivative < -MAX_DLOSS ? -MAX_DLOSS : derivative > MAX_DLOSS ? MAX_DLOSS : derivative;
-        /* In this order: all but the last factor is known before the margin is. */
-        update = (-eta * weight) * derivative;
-    }
-
-    if (job->penalty != PENALTY_NONE) { /* 3 */
-        double shrink = 1.0 - (1.0 - model->l1_ratio) * eta * model->alpha;
-        shrink = shrink < 0.0 ? 0.0 : shrink;
-        progress->wscale *= shrink;
-        progress->sq_norm *= shrink * shrink;
-        progress->l1_norm *= shrink;
-        if (progress->wscale < WSCALE_FLOOR) {
-            OF(fold, KIND)(job, k);
-            *folded = true;
-        }
+    double update;
+    if (!find_update(job, model, progress, loss, y, sample_weight, dot, sq_norm_x, &update))
+        return 0;
+    if (progress->wscale < WSCALE_FLOOR) {
+        OF(fold, KIND)(job, k);
+        *folded = true;
     }
     REAL c = (REAL)(update * (1.0 / progress->wscale)); /* 4; the division does not wait for the update */
     if (update != 0.0)
         OF(add_row, VARIANT)(job, row, w, progress, c);
-    if (job->fit_intercept)
-        progress->intercept += (update - (job->one_class ? eta * model->alpha : 0.0)) * job->intercept_decay;
-    if (job->average_coef && job->average <= progress->t) /* 5 */
+    move_intercept(job, model, progress, update);
+    if (averages(job, progress)) /* 5 */
         OF(average, VARIANT)(job, row, k, progress, update);
     if (job->applied_l1) { /* 6 */
-        progress->cumulative_l1 += model->l1_ratio * eta * model->alpha;
+        progress->cumulative_l1 += model->l1_ratio * progress->eta * model->alpha;
         OF(truncate, VARIANT)(row, w, (REAL *)job->applied_l1 + k * job->coef_stride, progress->wscale,
                               progress->cumulative_l1);
     }
     progress->t += 1.0;
     return c;
-}
-
-INLINE double OF(target, VARIANT)(const sgd_job *job, ptrdiff_t k, ptrdiff_t i) {
-    if (job->label)
-        return job->label[i] == job->models[k].positive_class ? 1.0 : -1.0;
-    return job->value[i];
 }
 
 #ifdef LOOK_AHEAD
@@ -154,7 +77,7 @@ INLINE void OF(run_ahead, VARIANT)(const sgd_job *job, ptrdiff_t k, const int lo
         double weight = job->sample_weight ? job->sample_weight[i] : 1.0;
         double sq_norm_x = job->schedule >= SCHEDULE_PA1 ? OF(sq_norm, VARIANT)(row) : 0.0;
         bool folded = false;
-        double y = OF(target, VARIANT)(job, k, i);
+        double y = target_of(job, k, i);
         REAL c = OF(step, VARIANT)(job, row, k, loss, y, weight, dot, sq_norm_x, &folded);
         dot = with_w + (double)c * with_row;
         row = next;
@@ -189,7 +112,7 @@ INLINE void OF(run_loss, VARIANT)(const sgd_job *job, const int32_t *active, ptr
             OF(dots, VARIANT)(job, s, row, w, dots, count);
             for (ptrdiff_t m = 0; m < count; m++) {
                 ptrdiff_t k = active[g + m];
-                double y = OF(target, VARIANT)(job, k, i);
+                double y = target_of(job, k, i);
                 OF(step, VARIANT)(job, row, k, loss, y, weight, dots[m], sq_norm_x, &folded);
             }
         }

@@ -3,7 +3,7 @@
  * fold_f32, fold_f64: make coef and average_coef of one model the weights themselves.
  * truncate_weight_f32, _f64: the cumulative l1 penalty on one weight.
  */
-#include "loss.h"
+#include "scalars.h"
 
 #ifndef OF
 #define OF(name, kind) FASTML_PASTE(name, kind)

@@ -20,7 +20,7 @@ from sgd_problems import (
 from sklearn.utils._seq_dataset import ArrayDataset64
 
 from fastml.kernels.reference import sgd as reference
-from fastml.kernels.sgd_state import LOSSES, Rule
+from fastml.kernels.sgd_state import LOSSES, PENALTIES, Rule
 
 AROUND_VECTORS = (0, 1, 2, 3, 7, 15, 16, 17, 31, 32, 33, 63, 64, 65, 130)
 
@@ -127,9 +127,11 @@ def test_shuffle(backend):
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 0), (3, 100_000), (1_000, 3)])
 @pytest.mark.parametrize("n_models", [1, 1_000])
-def test_rows_per_call(backend, shape, n_models):
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_rows_per_call(backend, shape, n_models, penalty):
     rng = np.random.default_rng(0)
+    rule = Rule("hinge", penalty, "optimal", 0, True, False, 1.0, False)
     for X in (dense(rng, shape, "f4"), ragged(rng, shape, np.dtype("f4"), np.int32)):
-        n_rows = backend.sgd.rows_per_call(backend.arrays.send(X), n_models)
+        n_rows = backend.sgd.rows_per_call(backend.arrays.send(X), n_models, rule)
         assert isinstance(n_rows, int)
         assert n_rows >= 1

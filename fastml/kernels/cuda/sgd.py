@@ -74,7 +74,7 @@ def epoch(X, target, sample_weight, order, state, rule):
     )
 
 
-def rows_per_call(X, n_models):
+def rows_per_call(X, n_models, rule):
     return _ROWS_PER_CALL
 
 

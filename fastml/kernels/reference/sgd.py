@@ -129,8 +129,8 @@ def epoch(X, target, sample_weight, order, state, rule):
             _step(x, present, y, weight, k, model, progress, state, rule)
 
 
-def rows_per_call(X, n_models):
-    """How many rows to pass to one call of ``epoch``, for it to last some tens of milliseconds.
+def rows_per_call(X, n_models, rule):
+    """How many rows to pass to one call of ``epoch``, for it to last some tenths of a second at most.
 
     Between two calls the solver hears Ctrl-C and moves the progress bar.
 
@@ -138,6 +138,7 @@ def rows_per_call(X, n_models):
     ----------
     X : array or CSR
     n_models : int
+    rule : fastml.kernels.sgd_state.Rule
 
     Returns
     -------

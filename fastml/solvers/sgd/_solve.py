@@ -199,7 +199,7 @@ def solve(
             rows = order if validation is None else order[~validation.held_out[order]]
             may_end = epoch == stopping.max_iter or stopping.tol > -np.inf
             shared, staggered = _split(rows, tracker.active, n_classes if seed is not None and may_end else 1)
-            size = sgd.rows_per_call(X, len(tracker.active))
+            size = sgd.rows_per_call(X, len(tracker.active), rule)
             for first in range(0, len(shared), size):
                 chunk = shared[first : first + size]
                 sgd.epoch(X, target, sample_weight, chunk, state, rule)
