@@ -32,6 +32,7 @@ cdef extern from "sgd.h":
         const int32_t *order
         Py_ssize_t n_steps
         Py_ssize_t segment
+        const int32_t *ahead_order
         Py_ssize_t coef_stride
         void *coef
         void *average_coef
@@ -187,6 +188,7 @@ def epoch(X, target, sample_weight, order, state, rule, int n_threads):
             checked(sample_weight, cnp.NPY_FLOAT64, "sample_weight"))
     job.order = <const int32_t *> cnp.PyArray_DATA(checked(order, cnp.NPY_INT32, "order"))
     job.n_steps = (<cnp.ndarray> order).shape[0]
+    job.ahead_order = NULL
 
     job.custom_value = job.custom_derivative = NULL
     if isinstance(rule.loss, str):

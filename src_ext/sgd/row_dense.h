@@ -19,6 +19,10 @@ INLINE ROW OF(row_at, VARIANT)(const sgd_job *job, ptrdiff_t i) {
 /* The row that a step prefetches while it computes: some 4 KiB of rows ahead, a memory latency's worth of
    work. Rows come in random order, which no hardware prefetcher follows. */
 INLINE const REAL *OF(row_ahead, VARIANT)(const sgd_job *job, ptrdiff_t step) {
+    if (job->ahead_order) {
+        ptrdiff_t i = step < job->n_ahead ? step : job->n_ahead - 1;
+        return (const REAL *)job->ahead_data + job->ahead_order[i] * job->n_features;
+    }
     ptrdiff_t bytes = job->n_features * (ptrdiff_t)sizeof(REAL);
     ptrdiff_t ahead = bytes <= 256 ? 16 : 1 + 4096 / bytes;
     ptrdiff_t last = job->n_steps - 1;

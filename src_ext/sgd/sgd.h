@@ -54,6 +54,10 @@ typedef struct {
     ptrdiff_t n_steps;
     /* Steps that may be interleaved: rows of a block, where a helper brings them (sgd_segment). */
     ptrdiff_t segment;
+    /* Dense rows to be brought meanwhile, one a step; NULL: those of the steps to come. */
+    const void *ahead_data;
+    const int32_t *ahead_order;
+    ptrdiff_t n_ahead;
     /* n_models x n_features each, of X's type, rows coef_stride elements apart; the last two may be NULL. */
     ptrdiff_t coef_stride;
     void *coef, *average_coef, *applied_l1;

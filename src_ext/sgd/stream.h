@@ -1,10 +1,12 @@
 /* A second thread that brings the rows.
  *
  * A model alone is one chain of steps, which one thread walks. Rows in random order reach that thread no
- * faster than its core's line buffers allow (10 to 16 lines in flight: measured 66 ns for a row of 400 bytes,
- * against 62 ns of arithmetic that prefetching overlaps badly, as the buffers are also what misses in the
- * weights wait for). So a helper thread, with line buffers of its own, copies the rows to come into a small
- * ring, from which they are read in order. The steps and their results are the same to the last bit.
+ * faster than its core's line buffers allow (10 to 16 lines in flight: measured 40 to 66 ns for a row of 400
+ * bytes, against 32 ns of arithmetic that prefetching overlaps badly, as the buffers are also what misses in
+ * the weights wait for). So a helper thread, with line buffers of its own, copies rows to come into a small
+ * ring, from which they are read in order. Reading another core's copy takes line buffers too: of dense rows
+ * every second block is left to the stepping thread, which asks for those rows while it steps through a
+ * copied block. The steps and their results are the same to the last bit.
  */
 #ifndef FASTML_SGD_STREAM_H
 #define FASTML_SGD_STREAM_H
