@@ -119,7 +119,7 @@ cdef cnp.ndarray kernel_rows(array):
     if (
         cnp.PyArray_TYPE(K) not in (cnp.NPY_FLOAT32, cnp.NPY_FLOAT64)
         or K.ndim != 2
-        or (K.shape[1] > 1 and K.strides[1] != K.itemsize)
+        or (K.shape[0] > 0 and K.shape[1] > 1 and K.strides[1] != K.itemsize)
         or K.strides[0] % K.itemsize
     ):
         raise TypeError(f"K must be a matrix of float32 or float64 with contiguous rows; got {K.dtype}.")

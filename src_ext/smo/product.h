@@ -44,7 +44,8 @@ static void SMO_NAME(add_rows)(const smo_product *product, ptrdiff_t first, ptrd
             for (int r = 0; r < SMO_ROWS; r++) {
                 /* Past the end: the first row again, times zero. */
                 ptrdiff_t row = j + r < product->n_rows ? j + r : j;
-                rows[r] = K + product->slots[row] * product->K_stride + c;
+                ptrdiff_t slot = product->slots ? product->slots[row] : row;
+                rows[r] = K + slot * product->K_stride + c;
                 coefficients[r] = row == j + r ? product->coefficients[row] : 0.0;
             }
             SMO_NAME(add_few)(product->decision + c, rows, coefficients, width);

@@ -45,7 +45,7 @@ typedef struct {
     double *decision;
     const void *K;
     ptrdiff_t K_stride;
-    const int32_t *slots;
+    const int32_t *slots; /* NULL: 0, 1, ... */
     const double *coefficients;
     ptrdiff_t n_rows, n_columns;
 } smo_product;

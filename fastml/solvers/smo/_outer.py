@@ -52,7 +52,8 @@ class _Outer:
         self.working_set_size = _working_set_size(len(problem.rows), n_bytes / values.dtype.itemsize)
         # A block's matrix, and its rows in the order of the block's variables.
         block_bytes = 2 * self.working_set_size**2 * values.dtype.itemsize
-        self.block_values = np.empty((self.working_set_size, self.working_set_size), values.dtype)
+        # A stride that is no power of two: transposing half a block of 2048 took 12 ms, else.
+        self.block_values = np.empty((self.working_set_size, self.working_set_size + 16), values.dtype)
         self.cache = RowCache(self.columns, n_bytes - block_bytes)
         self.alpha = problem.alpha.copy()
         self.decision = np.zeros(len(self.rows))
@@ -108,13 +109,15 @@ class _Outer:
     def _matrix(self, working_set):
         """The working set's variables, kernel values between their rows, and the row of each variable in these.
 
-        What kept kernel rows have of them is gathered, the rest is computed. Where no two variables share a row,
-        the variables are put in the order of the rows (None for the last of the three), which spares the block's
-        solution a copy of what it reads.
+        What kept kernel rows have of them is gathered if that pays, the rest is computed. Where no two variables
+        share a row, the variables are put in the order of the rows (None for the last of the three), which spares
+        the block's solution a copy of what it reads.
         """
         rows = working_set if self.index is None else self.index[working_set]
         distinct, index = (rows, None) if self.index is None else np.unique(rows, return_inverse=True)
-        slots = self.cache.slot_of[distinct]
+        slots = np.full(len(distinct), -1, np.int32)
+        if self.values.gathering_pays:
+            slots = self.cache.slot_of[distinct]
         order = np.argsort(slots < 0, kind="stable")
         if len(distinct) == len(rows):
             # np.unique has sorted the rows: variables[i] is on distinct[i].
@@ -140,9 +143,7 @@ class _Outer:
         moves = np.bincount(index, moves, len(distinct))
         moving = np.flatnonzero(moves)
         distinct, moves = distinct[moving].astype(np.int32), moves[moving]
-        for first in range(0, len(distinct), self.cache.capacity):
-            part = slice(first, first + self.cache.capacity)
-            slots = self.cache.slots(distinct[part])
+        for slots, part in self.cache.parts(distinct):
             self.smo.add_rows(self.decision, self.cache.buffer, slots, moves[part])
 
 
