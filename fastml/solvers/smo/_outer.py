@@ -13,6 +13,9 @@ from fastml.solvers.smo._problem import solution
 
 LARGEST_WORKING_SET = 1024
 
+# Rows and columns that a block's buffers may have besides.
+PADDING = 64
+
 # A block is solved to this part of the problem's violation, and to tol at last.
 BLOCK_TOLERANCE = 0.1
 
@@ -51,7 +54,7 @@ class _Outer:
         self.columns = values.columns(self.rows)
         self.working_set_size = _working_set_size(len(problem.rows), n_bytes / values.dtype.itemsize)
         # A block's matrix, and its rows in the order of the block's variables.
-        block_bytes = 2 * self.working_set_size**2 * values.dtype.itemsize
+        block_bytes = 2 * (self.working_set_size + PADDING) ** 2 * values.dtype.itemsize
         # A stride that is no power of two: transposing half a block of 2048 took 12 ms, else.
         self.block_values = np.empty((self.working_set_size, self.working_set_size + 16), values.dtype)
         self.cache = RowCache(self.columns, n_bytes - block_bytes)
@@ -148,6 +151,9 @@ class _Outer:
 
 
 def _working_set_size(n_variables, n_values):
-    """As many variables as a block's matrix leaves three quarters of the kernel values for rows; 2 at least."""
-    fitting = int(np.sqrt(n_values / 8))
-    return min(n_variables, LARGEST_WORKING_SET, max(2, fitting) // 2 * 2)
+    """As many variables as leave three quarters of the kernel values for rows.
+
+    At least eight: half of them are new, and the first four of these are the most violating pair of either sign.
+    """
+    fitting = int(np.sqrt(n_values / 8)) // 2 * 2
+    return min(n_variables, max(8, min(LARGEST_WORKING_SET, fitting)))
