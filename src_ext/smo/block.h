@@ -31,14 +31,14 @@ typedef struct {
     int n_groups;
     ptrdiff_t first[MAX_GROUPS], last[MAX_GROUPS]; /* last: padded too */
     double *g, *v, *lower, *upper;
-    double *grows;  /* 0 where v < upper, else +inf: g + grows is least at i */
-    float *shrinks; /* +inf where v > lower, else -inf: the limit of what j may violate by */
-    void *diagonal; /* of K, and of its type */
+    double *grows;           /* 0 where v < upper, else +inf: g + grows is least at i */
+    float *shrinks;          /* +inf where v > lower, else -inf: the limit of what j may violate by */
+    void *diagonal;          /* of K, and of its type */
     int32_t *variable, *row; /* -1 where padded; the row of K */
     const void **rows;       /* kernel rows in this order of variables; NULL: not yet copied */
     void *copies;
     ptrdiff_t n_copied;
-    bool direct;  /* K's own rows serve */
+    bool direct; /* K's own rows serve */
 } smo_local;
 
 typedef struct {
@@ -208,8 +208,8 @@ INLINE const REAL *SMO_NAME(row_at)(smo_local *local, const smo_block *block, pt
     return local->rows[at];
 }
 
-/* g += t (K_i - K_j) within a group, and the place of the least g that may grow. Several running minima: one would
-   wait for itself, some 7 cycles a vector. */
+/* g += t (K_i - K_j) within a group, and the place of the least g that may grow. Several running minima: one
+   would wait for itself, some 7 cycles a vector. */
 static ptrdiff_t SMO_NAME(update)(smo_local *local, int group, double t, const REAL *row_i,
                                   const REAL *row_j) {
     vec_f64 best[CHAINS];
@@ -317,7 +317,8 @@ static void SMO_NAME(solve)(smo_block *block) {
         const REAL *row_i = SMO_NAME(row_at)(&local, block, pair.i);
         const REAL *row_j = SMO_NAME(row_at)(&local, block, pair.j);
         const REAL *diagonal = local.diagonal;
-        double curvature = (double)diagonal[pair.i] + (double)diagonal[pair.j] - 2.0 * (double)row_i[pair.j], t;
+        double curvature = (double)diagonal[pair.i] + (double)diagonal[pair.j] - 2.0 * (double)row_i[pair.j],
+               t;
         block->stop = SMO_STALLED;
         if (!step(&local, pair.i, pair.j, curvature, &t))
             break;

@@ -1,7 +1,7 @@
 /* What is done with kept kernel rows: products, parts of them. REAL, KIND: the type of kernel values.
  *
- * The product is bound by memory: each kernel value is read once. ROWS rows go together, so that the decision values, in the
- * L1 cache, are loaded and stored once for all of them.
+ * The product is bound by memory: each kernel value is read once. ROWS rows go together, so that the decision
+ * values, in the L1 cache, are loaded and stored once for all of them.
  */
 #include "lanes.h"
 

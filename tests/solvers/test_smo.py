@@ -306,3 +306,14 @@ def test_verbose_shows_the_violation(capsys):
     shown = capsys.readouterr().err
     assert "SMO" in shown
     assert "violation" in shown
+
+
+def test_a_gradient_that_may_have_drifted_is_computed_anew(way):
+    """C = 1e9 and tol = 1e-6: what is returned as converged is so by the exact gradient, as far as doubles go."""
+    rng = np.random.default_rng(9)
+    X = rng.standard_normal((60, 2))
+    y = np.where(X[:, 0] + 0.05 * rng.standard_normal(60) > 0, 1.0, -1.0)
+    problem = make_problem("svc", y, None, np.full(60, 1e9))
+    kernel = KernelFunction("rbf", gamma=20.0)
+    (solution,) = smo.solve(X, [problem], kernel, tol=1e-6, max_iter=MAX_ITER)
+    assert_solved(problem, solution, kernel_matrix(X, kernel), 1e-6)

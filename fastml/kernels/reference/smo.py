@@ -57,19 +57,18 @@ def select(decision, index, y, p, C, alpha, kept, size, nu):
     """
     gradient = (decision if index is None else decision[index]) + y * p
     grows, shrinks = _directions(y, C, alpha)
-    rows, violation = [[], []], -np.inf
+    rising, falling, violation = [], [], -np.inf
     for group in _groups(y, nu):
         up, down = group & grows, group & shrinks
         least = gradient[up].min(initial=np.inf)
         greatest = gradient[down].max(initial=-np.inf)
         violation = max(violation, greatest - least)
         up, down = np.flatnonzero(up & (gradient < greatest)), np.flatnonzero(down & (gradient > least))
-        rows[0].append(list(up[np.argsort(gradient[up], kind="stable")]))
-        rows[1].append(list(down[np.argsort(-gradient[down], kind="stable")]))
+        rising.append(list(up[np.argsort(gradient[up], kind="stable")]))
+        falling.append(list(down[np.argsort(-gradient[down], kind="stable")]))
     chosen = list(kept)
-    rows = [row for side in rows for row in side]
-    while len(chosen) < size and any(rows):
-        for row in rows:
+    while len(chosen) < size and any(rising + falling):
+        for row in rising + falling:
             while row and row[0] in chosen:
                 row.pop(0)
             if row and len(chosen) < size:

@@ -13,6 +13,10 @@ from fastml.solvers.smo._problem import solution
 
 LARGEST_WORKING_SET = 1024
 
+# Decision values are computed anew where rounding may have moved them by more than this part of tol.
+DRIFT = 0.01
+EPSILON = float(np.finfo(np.float64).eps)
+
 # Rows and columns that a block's buffers may have besides.
 PADDING = 64
 
@@ -61,6 +65,7 @@ class _Outer:
         self.alpha = problem.alpha.copy()
         self.decision = np.zeros(len(self.rows))
         self.n_updates = self.n_turns = 0
+        self.drift = 0.0  # how far rounding may have moved the decision values
 
     def solve(self, tol, limit):
         problem = self.problem
@@ -79,12 +84,23 @@ class _Outer:
             )  # fmt: skip
             self.bar.set_postfix_str(f"violation {violation:.3g}")
             converged = not violation > tol or stalled
+            if converged and self.drift > DRIFT * tol:
+                self._refresh()
+                stalled = False
+                continue
             if converged or self.n_updates >= limit:
                 break
             self.n_turns += 1
             stalled = self._improve(working_set, max(tol, BLOCK_TOLERANCE * violation), limit)
         gradient = self._gradient(slice(None))
         return solution(problem, self.alpha, gradient, self.n_updates, converged)
+
+    def _refresh(self):
+        """The decision values anew, from alpha alone."""
+        self.decision[:] = 0.0
+        moved = np.flatnonzero(self.alpha)
+        self._add(moved, self.problem.y[moved] * self.alpha[moved])
+        self.drift = -np.inf  # once is enough: what is left is alpha's own rounding
 
     def _gradient(self, variables):
         of_rows = self.decision[variables if self.index is None else self.index[variables]]
@@ -104,8 +120,9 @@ class _Outer:
             ((n_updates, _, stop),) = self.smo.solve_blocks([block], tol, left, problem.nu)
             self.n_updates += n_updates
             self.bar.update(n_updates)
-        self.alpha[variables] = block.alpha
         moves = block.y * (block.alpha - before)
+        self.drift += EPSILON * float(np.abs(moves).sum() * np.abs(np.diagonal(K)).max())
+        self.alpha[variables] = block.alpha
         self._add(variables, moves)
         return not moves.any()
 
