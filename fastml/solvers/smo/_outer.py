@@ -81,11 +81,8 @@ class _Outer:
         self._add(moving, problem.y[moving] * self.alpha[moving])
         working_set, stalled = np.empty(0, np.int32), False
         while True:
-            kept = (
-                working_set[len(working_set) // 2 :]
-                if len(working_set) == self.working_set_size
-                else working_set
-            )
+            # The newer ones, of which there is room for as many new ones: else the worst pair might be left out.
+            kept = working_set[max(0, len(working_set) - self.working_set_size // 2) :]
             working_set, violation = self.smo.select(
                 self.decision, self.index, problem.y, problem.p, problem.C, self.alpha,
                 kept, self.working_set_size, problem.nu,
