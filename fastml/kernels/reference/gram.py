@@ -66,8 +66,7 @@ def take_rows(X, rows):
         return X[rows]
     lengths = np.diff(X.indptr)[rows]
     indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(X.indptr.dtype)
-    values = [np.arange(X.indptr[row], X.indptr[row + 1]) for row in rows]
-    values = np.concatenate(values) if len(values) else np.arange(0)
+    values = np.concatenate([np.arange(0), *(np.arange(X.indptr[row], X.indptr[row + 1]) for row in rows)])
     return CSR(X.data[values], X.indices[values], indptr, (len(rows), X.shape[1]))
 
 
