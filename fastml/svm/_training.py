@@ -1,0 +1,71 @@
+"""The training rows of a kernel machine and their kernel values: computed at need, or given as a matrix."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils._sparse import _align_api_if_sparse
+
+from fastml._csr import CSR
+from fastml._kernel import KernelFunction
+from fastml.kernels import for_device
+from fastml.svm._decision import kernel_blocks, precomputed_blocks
+
+# Below so many values NumPy's own variance, with its temporary copies, is the fastest.
+SMALL_SIZE = 1_000_000
+
+
+class Training(NamedTuple):
+    """What a fit knows of its rows.
+
+    Attributes
+    ----------
+    rows : ndarray or CSR of shape (n, n_features), or None
+        As the kernels take them.
+    kernel : KernelFunction or None
+    matrix : ndarray of shape (n, n), float64, or None
+        Instead of both: the kernel matrix, precomputed or a callable's.
+    """
+
+    rows: Any
+    kernel: KernelFunction | None
+    matrix: np.ndarray | None = None
+
+    def support_vectors(self, support: np.ndarray) -> Any:
+        """These rows in float64, as scikit-learn keeps them whatever X is; empty for a kernel matrix."""
+        if self.rows is None:
+            return np.empty((0, 0))
+        if not isinstance(self.rows, CSR):
+            return self.rows[support].astype(np.float64, copy=False)
+        data, indices, indptr, shape = self.rows
+        rows = sparse.csr_array((data, indices, indptr), shape)[support]
+        return _align_api_if_sparse(rows.astype(np.float64))
+
+    def products(self, left: np.ndarray, right: np.ndarray, coef: np.ndarray) -> np.ndarray:
+        """Kernel values of the rows numbered ``left`` against those numbered ``right``, times a vector."""
+        if self.matrix is not None:
+            blocks = precomputed_blocks(self.matrix[left], right)
+        else:
+            gram = for_device("cpu").gram
+            prepared = gram.prepare(gram.take_rows(self.rows, right), self.kernel)
+            blocks = kernel_blocks(gram.take_rows(self.rows, left), prepared, self.kernel)
+        result = np.empty(len(left))
+        for rows, values in blocks:
+            result[rows] = values @ coef.astype(values.dtype)
+        return result
+
+
+def variance(X: Any) -> float:
+    """Of all values of X, in float64, which a float32 X is not copied to as a whole."""
+    if sparse.issparse(X):
+        size = X.shape[0] * X.shape[1]
+        values = X.data.astype(np.float64, copy=False)
+        return float(values @ values / size - (values.sum() / size) ** 2)
+    if X.size < SMALL_SIZE:
+        return float(X.var(dtype=np.float64))
+    mean = X.mean(dtype=np.float64)
+    total, size = 0.0, max(1, SMALL_SIZE // X.shape[1])
+    for start in range(0, len(X), size):
+        differences = np.subtract(X[start : start + size], mean, dtype=np.float64).ravel()
+        total += differences @ differences
+    return float(total / X.size)
