@@ -17,7 +17,6 @@ from sklearn.utils._sparse import _align_api_if_sparse
 from sklearn.utils.validation import _num_samples, check_array, check_consistent_length, check_is_fitted
 
 from fastml._config import resolve_device
-from fastml._device_input import device_of
 from fastml._kernel import KernelFunction
 from fastml._log import log_ran
 from fastml._validation import check_X_y, for_kernels

@@ -4,7 +4,6 @@ import warnings
 from typing import Any
 
 import numpy as np
-
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 
