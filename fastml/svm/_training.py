@@ -57,15 +57,17 @@ class Training(NamedTuple):
 
 def variance(X: Any) -> float:
     """Of all values of X, in float64, which a float32 X is not copied to as a whole."""
+    size = X.shape[0] * X.shape[1]
     if sparse.issparse(X):
-        size = X.shape[0] * X.shape[1]
+        if size < SMALL_SIZE:  # to the last bit as for the same values in an array: so are the fits then
+            return float(X.toarray().var(dtype=np.float64))
         values = X.data.astype(np.float64, copy=False)
         return float(values @ values / size - (values.sum() / size) ** 2)
-    if X.size < SMALL_SIZE:
+    if size < SMALL_SIZE:
         return float(X.var(dtype=np.float64))
     mean = X.mean(dtype=np.float64)
-    total, size = 0.0, max(1, SMALL_SIZE // X.shape[1])
-    for start in range(0, len(X), size):
-        differences = np.subtract(X[start : start + size], mean, dtype=np.float64).ravel()
+    total, n_rows = 0.0, max(1, SMALL_SIZE // X.shape[1])
+    for start in range(0, len(X), n_rows):
+        differences = np.subtract(X[start : start + n_rows], mean, dtype=np.float64).ravel()
         total += differences @ differences
-    return float(total / X.size)
+    return float(total / size)
