@@ -1,6 +1,8 @@
 """What SVC and NuSVC share: one-vs-one problems, votes, probabilities."""
 
 import warnings
+from collections.abc import Iterator
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,20 @@ from fastml.svm._base import MAX_SEED, KernelMachine
 from fastml.svm._decision import OneVsOne
 from fastml.svm._platt import N_FOLDS, couple, draw_folds, fit_sigmoid
 from fastml.svm._training import Training
+
+
+class ClassRows:
+    """Numbers of training rows, class by class: those of class c are ``rows[ends[c]:ends[c + 1]]``."""
+
+    def __init__(self, rows: np.ndarray, ends: list[int]):
+        self.rows, self.ends = rows, ends
+
+    def __getitem__(self, c: int) -> np.ndarray:
+        return self.rows[self.ends[c] : self.ends[c + 1]]
+
+    def pairs(self) -> Iterator[tuple[int, int]]:
+        """Every two classes, in LIBSVM's order."""
+        return combinations(range(len(self.ends) - 1), 2)
 
 
 class KernelClassifier(KernelMachine):
@@ -54,8 +70,8 @@ class KernelClassifier(KernelMachine):
         training = self._training(X)
         if training.matrix is not None:
             weights = weights[: len(training.matrix)]
-        rows_of_class = self._rows_by_class(labels[: len(weights)], weights)
-        pairs = self._pairs(rows_of_class, weights)
+        classes = self._group(labels[: len(weights)], weights)
+        pairs = self._pairs(classes, weights)
         folds = []
         if self._effective_probability:
             random_state = np.random.RandomState(seed)
@@ -66,7 +82,7 @@ class KernelClassifier(KernelMachine):
         solutions = {
             id(problem): solution for problem, solution in zip(trained, self._solve(training, trained))
         }
-        self._store_pairs(training, rows_of_class, pairs, [solutions.get(id(problem)) for problem in pairs])
+        self._store_pairs(training, classes, pairs, [solutions.get(id(problem)) for problem in pairs])
         if self._effective_probability:
             sigmoids = [self._sigmoid(training, *pair, solutions) for pair in zip(pairs, folds)]
             self._probA, self._probB = np.array(sigmoids).T.copy()
@@ -86,50 +102,53 @@ class KernelClassifier(KernelMachine):
                 stacklevel=4,
             )
 
-    def _rows_by_class(self, labels: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
-        """The numbers of each class's rows, of those with weight."""
+    def _validate_targets(self, y: Any) -> np.ndarray:
+        """Sets ``classes_`` and ``class_weight_``; scikit-learn's, which takes a quarter of a fit on iris, with a way
+        around for integer labels of few classes, where none of its checks could complain."""
+        if isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind in "iub" and self.class_weight is None:
+            classes, codes = np.unique(y, return_inverse=True)
+            if 2 <= len(classes) <= 0.25 * len(y):
+                self.class_weight_ = np.ones(len(classes))
+                self.classes_ = classes
+                return codes
+        return super()._validate_targets(y)
+
+    def _group(self, labels: np.ndarray, weights: np.ndarray) -> ClassRows:
+        """The rows with weight, class by class."""
         rows = self._weighted_rows(weights)
-        labels = labels[rows].astype(np.intp)
-        ends = np.cumsum(np.bincount(labels, minlength=len(self.classes_)))
-        return np.split(rows[np.argsort(labels, kind="stable")], ends[:-1])
+        labels = labels[rows].astype(np.intp, copy=False)
+        ends = np.bincount(labels, minlength=len(self.classes_)).cumsum().tolist()
+        return ClassRows(rows[labels.argsort(kind="stable")], [0, *ends])
 
-    def _pairs(self, rows_of_class: list[np.ndarray], weights: np.ndarray) -> list[smo.Problem]:
-        bounds = [self._bounds(c, weights[rows]) for c, rows in enumerate(rows_of_class)]
-        n_classes = len(rows_of_class)
-        return [
-            self._problem(
-                np.concatenate([rows_of_class[i], rows_of_class[j]]),
-                np.repeat([1.0, -1.0], [len(rows_of_class[i]), len(rows_of_class[j])]),
-                np.concatenate([bounds[i], bounds[j]]),
-            )
-            for i in range(n_classes)
-            for j in range(i + 1, n_classes)
-        ]
+    def _pairs(self, classes: ClassRows, weights: np.ndarray) -> list[smo.Problem]:
+        bounds = [self._bounds(c, weights[classes[c]]) for c in range(len(classes.ends) - 1)]
+        problems = []
+        for i, j in classes.pairs():
+            rows = np.concatenate([classes[i], classes[j]])
+            y = np.ones(len(rows))
+            y[len(bounds[i]) :] = -1.0
+            problems.append(self._problem(rows, y, np.concatenate([bounds[i], bounds[j]])))
+        return problems
 
-    def _store_pairs(self, training, rows_of_class, pairs, solutions):
-        n_classes = len(rows_of_class)
-        # Of each class, a row of coefficients against each of the others.
-        coefs = [np.zeros((n_classes - 1, len(rows))) for rows in rows_of_class]
-        intercept = np.empty(len(pairs))
-        n_iter = np.zeros(len(pairs))
-        indices = ((i, j) for i in range(n_classes) for j in range(i + 1, n_classes))
-        for pair, ((i, j), problem, solution) in enumerate(zip(indices, pairs, solutions)):
+    def _store_pairs(self, training, classes, pairs, solutions):
+        ends = classes.ends
+        # For each row of a class a coefficient against each of the other classes.
+        coefs = np.zeros((len(ends) - 2, ends[-1]))
+        intercept, n_iter = np.empty(len(pairs)), np.zeros(len(pairs))
+        for pair, ((i, j), problem, solution) in enumerate(zip(classes.pairs(), pairs, solutions)):
             if solution is None:  # zero weights took all rows of a class: it loses
                 intercept[pair] = _constant_decision(problem.y)
                 continue
             coef, rho = self._expansion(problem, solution)
-            n_first = len(rows_of_class[i])
-            coefs[i][j - 1], coefs[j][i] = coef[:n_first], coef[n_first:]
+            n_first = ends[i + 1] - ends[i]
+            coefs[j - 1, ends[i] : ends[i + 1]] = coef[:n_first]
+            coefs[i, ends[j] : ends[j + 1]] = coef[n_first:]
             intercept[pair] = -rho
             n_iter[pair] = solution.n_iter
-        is_support = [coef.any(axis=0) for coef in coefs]
+        is_support = coefs.any(axis=0)
+        counts = [np.count_nonzero(is_support[start:end]) for start, end in pairwise(ends)]
         self._store(
-            training,
-            support=np.concatenate([rows[used] for rows, used in zip(rows_of_class, is_support)]),
-            dual_coef=np.hstack([coef[:, used] for coef, used in zip(coefs, is_support)]),
-            n_support=np.array([np.count_nonzero(used) for used in is_support]),
-            intercept=intercept,
-            n_iter=n_iter,
+            training, classes.rows[is_support], coefs[:, is_support], np.array(counts), intercept, n_iter
         )
 
     # Probabilities

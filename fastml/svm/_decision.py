@@ -5,6 +5,7 @@ on the number of rows.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -129,38 +130,51 @@ class OneVsOne:
     """
 
     def __init__(self, dual_coef, n_support, intercept, dtype):
-        n_classes = len(n_support)
+        self.n_classes = len(n_support)
         self.intercept = intercept
-        self.first, self.second = np.triu_indices(n_classes, 1)
-        if n_classes == 2:
+        if self.n_classes == 2:
             self.coef = dual_coef[0].astype(dtype)
             return
-        ends = np.cumsum(n_support)
-        self.segments = [slice(end - size, end) for end, size in zip(ends, n_support)]
-        self.coefs = [dual_coef[:, segment].T.astype(dtype) for segment in self.segments]
-        self.others = [np.delete(np.arange(n_classes), c) for c in range(n_classes)]
-        # Small integers, which float32 holds: votes are counted by a matrix product.
-        self.won_by_first, self.won_by_second = (
-            (of_pair[:, None] == np.arange(n_classes)).astype(np.float32)
-            for of_pair in (self.first, self.second)
-        )
+        ends = n_support.cumsum().tolist()
+        self.segments = [slice(start, end) for start, end in zip([0, *ends], ends)]
+        coefs = dual_coef.T.astype(dtype)
+        self.coefs = [coefs[segment] for segment in self.segments]
 
     def values(self, K):
         """Decision values of shape (n_rows, n_pairs), float64, of a block of kernel values."""
-        if len(self.first) == 1:
-            return (K @ self.coef + self.intercept[0]).reshape(-1, 1).astype(np.float64)
-        n_classes = len(self.segments)
-        of_class = np.empty((len(K), n_classes, n_classes))
-        for c, (segment, coef, others) in enumerate(zip(self.segments, self.coefs, self.others)):
-            of_class[:, c, others] = K[:, segment] @ coef
-        first, second = self.first, self.second
-        return of_class[:, first, second] + of_class[:, second, first] + self.intercept
+        if self.n_classes == 2:
+            return (K @ self.coef + self.intercept[0]).reshape(-1, 1).astype(np.float64, copy=False)
+        # against[:, c, d]: what the support vectors of class c say of the pair of c and d.
+        against = np.empty((len(K), self.n_classes, self.n_classes))
+        for c, (segment, coef) in enumerate(zip(self.segments, self.coefs)):
+            product = K[:, segment] @ coef
+            against[:, c, :c], against[:, c, c + 1 :] = product[:, :c], product[:, c:]
+        first, second = pair_indices(self.n_classes)
+        return against[:, first, second] + against[:, second, first] + self.intercept
 
     def votes(self, values):
         """The class that wins most pairs, the first of several: its number, for every row of decision values."""
         wins = values > 0
-        if wins.shape[1] == 1:
+        if self.n_classes == 2:
             return 1 - wins[:, 0].astype(np.intp)
-        counts = wins.astype(np.float32) @ (self.won_by_first - self.won_by_second)
-        counts += self.won_by_second.sum(axis=0)
+        won_by_first, won_by_second = _winners(self.n_classes)
+        counts = wins.astype(np.float32) @ (won_by_first - won_by_second)
+        counts += won_by_second.sum(axis=0)
         return counts.argmax(axis=1)
+
+
+@lru_cache(maxsize=16)
+def pair_indices(n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """First and second class of every pair, in LIBSVM's order."""
+    return np.triu_indices(n_classes, 1)
+
+
+@lru_cache(maxsize=16)
+def _winners(n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Votes of every pair, of shape (n_pairs, n_classes), should its first or its second class win.
+
+    In float32, which holds such small integers, so that a matrix product counts them.
+    """
+    classes = np.arange(n_classes)
+    first, second = ((of_pair[:, None] == classes).astype(np.float32) for of_pair in pair_indices(n_classes))
+    return first, second

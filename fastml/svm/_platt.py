@@ -13,6 +13,8 @@ T.-F. Wu, C.-J. Lin, R. C. Weng, "Probability Estimates for Multi-class Classifi
 import numpy as np
 from scipy.special import expit
 
+from fastml.svm._decision import pair_indices
+
 N_FOLDS = 5
 # Of the pairwise probabilities, whose coupling would be singular at 0 and 1.
 MIN_PROBABILITY = 1e-7
@@ -103,7 +105,7 @@ def couple(decision, A, B, n_classes):
     if n_classes == 2:
         return np.hstack([r, 1.0 - r])
     n_rows = len(decision)
-    first, second = np.triu_indices(n_classes, 1)
+    first, second = pair_indices(n_classes)
     # The system of eq. 21: Q's diagonal holds sums of r_ji^2, the rest is -r_ji r_ij; bordered by the constraint.
     system = np.ones((n_rows, n_classes + 1, n_classes + 1))
     system[:, :-1, :-1] = 0.0

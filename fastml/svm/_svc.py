@@ -1,11 +1,14 @@
 """Kernel support vector classification."""
 
+from itertools import pairwise
+
 import numpy as np
 from sklearn.svm import _classes as _sklearn
 
 from fastml.svm import _problems
 from fastml.svm._base import NOT_FINITE
 from fastml.svm._classifier import KernelClassifier
+from fastml.svm._decision import pair_indices
 
 
 class SVC(KernelClassifier, _sklearn.SVC):
@@ -76,11 +79,11 @@ class SVC(KernelClassifier, _sklearn.SVC):
     def _expansion(self, problem, solution):
         return problem.y * solution.alpha, solution.rho
 
-    def _rows_by_class(self, labels, weights):
-        rows = super()._rows_by_class(labels, weights)
-        if sum(len(of_class) > 0 for of_class in rows) == 1:
+    def _group(self, labels, weights):
+        classes = super()._group(labels, weights)
+        if sum(end > start for start, end in pairwise(classes.ends)) == 1:
             raise ValueError("Invalid input - all samples with positive weights belong to the same class.")
-        return rows
+        return classes
 
 
 class NuSVC(KernelClassifier, _sklearn.NuSVC):
@@ -131,10 +134,10 @@ class NuSVC(KernelClassifier, _sklearn.NuSVC):
         with np.errstate(divide="ignore", invalid="ignore"):  # the fit's end looks for what is not finite
             return problem.y * solution.alpha / solution.r, np.float64(solution.rho) / solution.r
 
-    def _rows_by_class(self, labels, weights):
+    def _group(self, labels, weights):
         # Negative weights count, and so do zero ones, as in LIBSVM's check.
-        sums = np.bincount(labels.astype(np.intp), weights, minlength=len(self.classes_))
-        first, second = (sums[of_pair] for of_pair in np.triu_indices(len(sums), 1))
+        sums = np.bincount(labels.astype(np.intp, copy=False), weights, minlength=len(self.classes_))
+        first, second = (sums[of_pair] for of_pair in pair_indices(len(sums)))
         if (self.nu * (first + second) / 2 > np.minimum(first, second)).any():
             raise ValueError("specified nu is infeasible")
-        return super()._rows_by_class(labels, weights)
+        return super()._group(labels, weights)
