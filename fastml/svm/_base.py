@@ -22,7 +22,7 @@ from fastml._log import log_ran
 from fastml._validation import check_X_y, for_kernels
 from fastml.solvers import smo
 from fastml.svm._decision import KeptLayout, as_kernel_rows, kernel_blocks, precomputed_blocks
-from fastml.svm._training import Training, variance
+from fastml.svm._training import Training, training_rows, variance
 
 # A float32 kernel value is off by some 1e-7 of it: with larger coefficients decision values would be off by more than
 # a tenth of the 1e-3 to which a fit goes by default.
@@ -89,10 +89,10 @@ class KernelMachine:
         kernel = self._kernel_function()
         if kernel is not None:
             self._single_precision = X.dtype == np.float32
-            return Training(for_kernels(X, "cpu"), kernel)
+            return Training(X, training_rows(X), kernel)
         self._single_precision = False
         if not callable(self.kernel):
-            return Training(None, None, np.require(X, np.float64, ["C", "A"]))
+            return Training(X, None, None, np.require(X, np.float64, ["C", "A"]))
         self._BaseLibSVM__Xfit = X  # where the inherited _compute_kernel looks for it
         K = self._compute_kernel(X)
         if K.ndim != 2 or K.shape[0] != K.shape[1]:
@@ -101,7 +101,7 @@ class KernelMachine:
             raise ValueError(f"The kernel matrix has {len(K)} rows for {self.shape_fit_[0]} samples.")
         if not np.isfinite(K).all():
             raise ValueError(NOT_FINITE)
-        return Training(None, None, K)
+        return Training(X, None, None, K)
 
     def _numeric_gamma(self, X: Any) -> float:
         if self._has_kernel_matrix():

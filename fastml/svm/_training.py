@@ -6,12 +6,14 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils._sparse import _align_api_if_sparse
 
-from fastml._csr import CSR
 from fastml._kernel import KernelFunction
+from fastml._validation import for_kernels
 from fastml.kernels import for_device
 from fastml.svm._decision import kernel_blocks, precomputed_blocks
 
-# Below so many values NumPy's own variance, with its temporary copies, is the fastest.
+# Values of X, zeros included, up to which it is small: then sparse rows are made dense, which is about as fast, and
+# gives the same kernel values to the bit as the same X in an array; and NumPy's own variance, with its temporary
+# copies, is the fastest.
 SMALL_SIZE = 1_000_000
 
 
@@ -20,6 +22,8 @@ class Training(NamedTuple):
 
     Attributes
     ----------
+    X : ndarray or sparse matrix
+        As validated; what a callable takes.
     rows : ndarray or CSR of shape (n, n_features), or None
         As the kernels take them.
     kernel : KernelFunction or None
@@ -27,6 +31,7 @@ class Training(NamedTuple):
         Instead of both: the kernel matrix, precomputed or a callable's.
     """
 
+    X: Any
     rows: Any
     kernel: KernelFunction | None
     matrix: np.ndarray | None = None
@@ -35,11 +40,11 @@ class Training(NamedTuple):
         """These rows in float64, as scikit-learn keeps them whatever X is; empty for a kernel matrix."""
         if self.rows is None:
             return np.empty((0, 0))
-        if not isinstance(self.rows, CSR):
+        if not sparse.issparse(self.X):
             return self.rows[support].astype(np.float64, copy=False)
-        data, indices, indptr, shape = self.rows
-        rows = sparse.csr_array((data, indices, indptr), shape)[support]
-        return _align_api_if_sparse(rows.astype(np.float64))
+        rows = sparse.csr_array(self.X)[support].astype(np.float64)
+        rows.sum_duplicates()
+        return _align_api_if_sparse(rows)
 
     def products(self, left: np.ndarray, right: np.ndarray, coef: np.ndarray) -> np.ndarray:
         """Kernel values of the rows numbered ``left`` against those numbered ``right``, times a vector."""
@@ -55,15 +60,22 @@ class Training(NamedTuple):
         return result
 
 
+def training_rows(X: Any) -> Any:
+    """A validated X as the solver takes it."""
+    if sparse.issparse(X) and X.shape[0] * X.shape[1] <= SMALL_SIZE:
+        return X.toarray()
+    return for_kernels(X, "cpu")
+
+
 def variance(X: Any) -> float:
     """Of all values of X, in float64, which a float32 X is not copied to as a whole."""
     size = X.shape[0] * X.shape[1]
     if sparse.issparse(X):
-        if size < SMALL_SIZE:  # to the last bit as for the same values in an array: so are the fits then
+        if size <= SMALL_SIZE:
             return float(X.toarray().var(dtype=np.float64))
         values = X.data.astype(np.float64, copy=False)
         return float(values @ values / size - (values.sum() / size) ** 2)
-    if size < SMALL_SIZE:
+    if size <= SMALL_SIZE:
         return float(X.var(dtype=np.float64))
     mean = X.mean(dtype=np.float64)
     total, n_rows = 0.0, max(1, SMALL_SIZE // X.shape[1])
