@@ -50,12 +50,23 @@ cdef extern from "smo.h":
         Py_ssize_t n_rows
         Py_ssize_t n_columns
 
+    ctypedef struct smo_gather:
+        const void *K
+        void *out
+        Py_ssize_t K_stride, out_stride
+        const int32_t *slots
+        const int32_t *columns
+        Py_ssize_t n_columns
+
     ctypedef void (*smo_solve)(smo_block *) noexcept nogil
     ctypedef void (*smo_add_rows)(const smo_product *, Py_ssize_t, Py_ssize_t) noexcept nogil
+
+    ctypedef void (*smo_gather_rows)(const smo_gather *, Py_ssize_t, Py_ssize_t) noexcept nogil
 
     ctypedef struct smo_kernels:
         smo_solve solve_f32, solve_f64
         smo_add_rows add_rows_f32, add_rows_f64
+        smo_gather_rows gather_f32, gather_f64
 
     const smo_kernels *SMO_KERNELS(int level) nogil
     Py_ssize_t smo_select(
@@ -108,7 +119,7 @@ cdef cnp.ndarray kernel_rows(array):
     if (
         cnp.PyArray_TYPE(K) not in (cnp.NPY_FLOAT32, cnp.NPY_FLOAT64)
         or K.ndim != 2
-        or (K.shape[1] > 1 and K.strides[1] != K.itemsize)
+        or (K.shape[0] > 0 and K.shape[1] > 1 and K.strides[1] != K.itemsize)
         or K.strides[0] % K.itemsize
     ):
         raise TypeError(f"K must be a matrix of float32 or float64 with contiguous rows; got {K.dtype}.")
@@ -210,6 +221,47 @@ def add_rows(decision, K, slots, coefficients, int n_threads):
         n_shares = <int> ((shared.product.n_columns + SHARE_COLUMNS - 1) // SHARE_COLUMNS)
         reserved = _runtime.reserve(min(n_threads, n_shares), n_threads)
         _runtime.fork_join(product_share, &shared, n_shares, reserved)
+        _runtime.release(reserved)
+
+
+cdef struct Gather:
+    smo_gather gather
+    smo_gather_rows run
+    Py_ssize_t n_rows
+
+
+cdef void gather_share(void *context, int share, int n_shares) noexcept nogil:
+    cdef Gather *shared = <Gather *> context
+    shared.run(
+        &shared.gather, shared.n_rows * share // n_shares, shared.n_rows * (share + 1) // n_shares
+    )
+
+
+def gather(K, slots, columns, out, int n_threads):
+    """See ``fastml.kernels.reference.smo.gather``; ``n_threads`` share the rows."""
+    cdef Gather shared
+    cdef cnp.ndarray rows = kernel_rows(K), target = kernel_rows(out)
+    cdef bint single = cnp.PyArray_TYPE(rows) == cnp.NPY_FLOAT32
+    cdef int reserved
+    shared.n_rows = len(slots)
+    shared.gather.n_columns = len(columns)
+    if (
+        cnp.PyArray_TYPE(target) != cnp.PyArray_TYPE(rows)
+        or target.shape[0] != shared.n_rows or target.shape[1] != shared.gather.n_columns
+    ):
+        raise TypeError(
+            f"out must be of {K.dtype}, shape {(len(slots), len(columns))}; got {out.dtype}, {out.shape}."
+        )
+    shared.gather.slots = positions(slots, shared.n_rows, rows.shape[0], "slots")
+    shared.gather.columns = positions(columns, shared.gather.n_columns, rows.shape[1], "columns")
+    shared.gather.K = cnp.PyArray_DATA(rows)
+    shared.gather.K_stride = rows.strides[0] // rows.itemsize
+    shared.gather.out = cnp.PyArray_DATA(target)
+    shared.gather.out_stride = target.strides[0] // target.itemsize
+    shared.run = KERNELS.gather_f32 if single else KERNELS.gather_f64
+    with nogil:
+        reserved = _runtime.reserve(n_threads, n_threads)
+        _runtime.fork_join(gather_share, &shared, n_threads, reserved)
         _runtime.release(reserved)
 
 

@@ -22,23 +22,23 @@ enum { SMO_ROWS = 8, SMO_COLUMNS = 2048 };
 
 #ifndef SMO_BLOCK_TYPES
 #define SMO_BLOCK_TYPES
-enum { MAX_GROUPS = 2 };
+enum { MAX_GROUPS = 2, CHAINS = 4, STRIDE = CHAINS * LANES_f64 };
 
-/* The block's variables, each group from a multiple of LANES_f32 on. What pads them can neither grow nor
+/* The block's variables, each group from a multiple of STRIDE on. What pads them can neither grow nor
  * shrink. */
 typedef struct {
     ptrdiff_t n, padded;
     int n_groups;
     ptrdiff_t first[MAX_GROUPS], last[MAX_GROUPS]; /* last: padded too */
-    double *g, *v, *lower, *upper, *diagonal;
-    double *grows;           /* 0 where v < upper, else +inf: g + grows is least at i */
-    double *shrinks;         /* 0 where v > lower, else -inf */
+    double *g, *v, *lower, *upper;
+    double *grows;  /* 0 where v < upper, else +inf: g + grows is least at i */
+    float *shrinks; /* +inf where v > lower, else -inf: the limit of what j may violate by */
+    void *diagonal; /* of K, and of its type */
     int32_t *variable, *row; /* -1 where padded; the row of K */
     const void **rows;       /* kernel rows in this order of variables; NULL: not yet copied */
     void *copies;
     ptrdiff_t n_copied;
     bool direct;  /* K's own rows serve */
-    double scale; /* of g, for scores in float not to overflow: one over a recent violation */
 } smo_local;
 
 typedef struct {
@@ -49,7 +49,7 @@ typedef struct {
 
 static void set_bounds(smo_local *local, ptrdiff_t k) {
     local->grows[k] = local->v[k] < local->upper[k] ? 0.0 : INFINITY;
-    local->shrinks[k] = local->v[k] > local->lower[k] ? 0.0 : -INFINITY;
+    local->shrinks[k] = local->v[k] > local->lower[k] ? INFINITY : -INFINITY;
 }
 
 static void free_local(smo_local *local) {
@@ -60,7 +60,8 @@ static void free_local(smo_local *local) {
 /* One allocation for all arrays. False where there is no memory. */
 static bool allocate_local(smo_local *local, size_t real_size) {
     size_t padded = (size_t)local->padded;
-    double *doubles = malloc(padded * (7 * sizeof *doubles + 2 * sizeof(int32_t) + sizeof(void *)));
+    size_t each = 6 * sizeof(double) + sizeof(void *) + sizeof(float) + 2 * sizeof(int32_t);
+    double *doubles = malloc(padded * each);
     local->g = doubles;
     local->copies = NULL;
     if (!doubles)
@@ -68,11 +69,11 @@ static bool allocate_local(smo_local *local, size_t real_size) {
     local->v = doubles + padded;
     local->lower = doubles + 2 * padded;
     local->upper = doubles + 3 * padded;
-    local->diagonal = doubles + 4 * padded;
-    local->grows = doubles + 5 * padded;
-    local->shrinks = doubles + 6 * padded;
-    local->rows = (const void **)(doubles + 7 * padded);
-    local->variable = (int32_t *)(local->rows + padded);
+    local->grows = doubles + 4 * padded;
+    local->diagonal = doubles + 5 * padded;
+    local->rows = (const void **)(doubles + 6 * padded);
+    local->shrinks = (float *)(local->rows + padded);
+    local->variable = (int32_t *)(local->shrinks + padded);
     local->row = local->variable + padded;
     /* Memory that no row is copied to is never touched. */
     if (!local->direct)
@@ -80,7 +81,7 @@ static bool allocate_local(smo_local *local, size_t real_size) {
     return local->direct || local->copies != NULL;
 }
 
-static ptrdiff_t up_to_vectors(ptrdiff_t n) { return (n + LANES_f32 - 1) / LANES_f32 * LANES_f32; }
+static ptrdiff_t up_to_vectors(ptrdiff_t n) { return (n + STRIDE - 1) / STRIDE * STRIDE; }
 
 /* Where the groups lie, and which variable at each place. */
 static bool lay_out(smo_local *local, const smo_block *block, size_t real_size) {
@@ -153,7 +154,7 @@ static ptrdiff_t most_violating(const smo_local *local, int group) {
     ptrdiff_t most = -1;
     double value = -INFINITY;
     for (ptrdiff_t k = local->first[group]; k < local->last[group]; k++)
-        if (local->g[k] + local->shrinks[k] > value) {
+        if (local->shrinks[k] > 0 && local->g[k] > value) {
             value = local->g[k];
             most = k;
         }
@@ -173,6 +174,7 @@ static void write_back(const smo_local *local, smo_block *block) {
 
 static void SMO_NAME(load_variables)(smo_local *local, const smo_block *block) {
     const REAL *K = block->K;
+    REAL *diagonal = local->diagonal;
     for (ptrdiff_t at = 0; at < local->padded; at++) {
         ptrdiff_t k = local->variable[at];
         bool pads = k < 0;
@@ -180,19 +182,13 @@ static void SMO_NAME(load_variables)(smo_local *local, const smo_block *block) {
         ptrdiff_t row = pads ? 0 : block->index ? block->index[k] : k;
         local->row[at] = (int32_t)row;
         local->rows[at] = local->direct ? K + row * block->K_stride : NULL;
-        local->diagonal[at] = pads ? 0.0 : K[row * block->K_stride + row];
+        diagonal[at] = pads ? 0 : K[row * block->K_stride + row];
         local->v[at] = pads ? 0.0 : y * block->alpha[k];
         local->lower[at] = y > 0 ? 0.0 : -C;
         local->upper[at] = y > 0 ? C : 0.0;
         local->g[at] = pads ? 0.0 : block->gradient[k];
         set_bounds(local, at);
     }
-    double least = INFINITY, greatest = -INFINITY;
-    for (ptrdiff_t at = 0; at < local->padded; at++) {
-        least = fmin(least, local->g[at] + local->grows[at]);
-        greatest = fmax(greatest, local->g[at] + local->shrinks[at]);
-    }
-    local->scale = greatest > least ? 1.0 / (greatest - least) : 1.0;
 }
 
 /* A variable's kernel row in the order of the places. */
@@ -212,42 +208,65 @@ INLINE const REAL *SMO_NAME(row_at)(smo_local *local, const smo_block *block, pt
     return local->rows[at];
 }
 
-/* g += t (K_i - K_j) within a group, and the place of the least g that may grow. */
+/* g += t (K_i - K_j) within a group, and the place of the least g that may grow. Several running minima: one would
+   wait for itself, some 7 cycles a vector. */
 static ptrdiff_t SMO_NAME(update)(smo_local *local, int group, double t, const REAL *row_i,
                                   const REAL *row_j) {
-    vec_f64 best = (vec_f64){0} + INFINITY;
-    vec_i64 best_at = {0}, at = (vec_i64){0} + local->first[group];
-    for (ptrdiff_t k = local->first[group]; k < local->last[group]; k += LANES_f64) {
-        vec_f64 g = *(mem_f64 *)(local->g + k);
-        g += t * (SMO_NAME(strip)(row_i + k) - SMO_NAME(strip)(row_j + k));
-        *(mem_f64 *)(local->g + k) = g;
-        keep_less(g + *(mem_f64 *)(local->grows + k), at, &best, &best_at);
-        at += LANES_f64;
+    vec_f64 best[CHAINS];
+    vec_i64 best_at[CHAINS], at = (vec_i64){0} + local->first[group];
+    for (int c = 0; c < CHAINS; c++) {
+        best[c] = (vec_f64){0} + INFINITY;
+        best_at[c] = (vec_i64){0};
     }
-    return least_lane(best, best_at);
+    for (ptrdiff_t k = local->first[group]; k < local->last[group]; k += STRIDE) {
+        for (int c = 0; c < CHAINS; c++) {
+            ptrdiff_t here = k + c * LANES_f64;
+            vec_f64 g = *(mem_f64 *)(local->g + here);
+            g += t * (SMO_NAME(strip)(row_i + here) - SMO_NAME(strip)(row_j + here));
+            *(mem_f64 *)(local->g + here) = g;
+            keep_less(g + *(mem_f64 *)(local->grows + here), at + c * LANES_f64, &best[c], &best_at[c]);
+        }
+        at += STRIDE;
+    }
+    for (int c = 1; c < CHAINS; c++)
+        keep_less(best[c], best_at[c], &best[0], &best_at[0]);
+    return least_lane(best[0], best_at[0]);
 }
 
-/* The best partner for i within a group, and the group's violation. */
+/* The best partner for i within a group, and the group's violation. Differences of g are taken in double, and
+   compared as floats: a square too small or too large for them costs a step that might have promised more. */
 static smo_pair SMO_NAME(partner)(const smo_local *local, int group, ptrdiff_t i, const REAL *row_i) {
     smo_pair pair = {i, -1, 0.0f, -INFINITY};
-    double g_i = local->g[i], d_i = local->diagonal[i], scale = local->scale;
-    vec_f64 greatest = (vec_f64){0} - INFINITY;
-    vec_f32 best = {0};
-    vec_i32 best_at = {0}, at = (vec_i32){0} + (int32_t)local->first[group];
+    double g_i = local->g[i];
+    const REAL *diagonal = local->diagonal;
+    double d_i = diagonal[i];
     vec_f32 zero = {0}, tau = zero + (float)SMO_TAU;
-    for (ptrdiff_t k = local->first[group]; k < local->last[group]; k += LANES_f32) {
-        vec_f64 low = *(mem_f64 *)(local->g + k) + *(mem_f64 *)(local->shrinks + k) - g_i;
-        vec_f64 high =
-            *(mem_f64 *)(local->g + k + LANES_f64) + *(mem_f64 *)(local->shrinks + k + LANES_f64) - g_i;
-        greatest = max_f64(greatest, max_f64(low, high));
-        vec_f32 b = positive_or(narrow_two(low * scale, high * scale), zero);
-        vec_f32 a = positive_or(SMO_NAME(curvatures)(d_i, local->diagonal + k, row_i + k), tau);
-        keep_greater(score_f32(b, a), at, &best, &best_at);
-        at += LANES_f32;
+    vec_f32 best[CHAINS / 2], greatest[CHAINS / 2];
+    vec_i32 best_at[CHAINS / 2], at = (vec_i32){0} + (int32_t)local->first[group];
+    for (int c = 0; c < CHAINS / 2; c++) {
+        greatest[c] = zero - INFINITY;
+        best[c] = zero;
+        best_at[c] = (vec_i32){0};
     }
-    for (int lane = 0; lane < LANES_f64; lane++)
-        pair.violation = fmax(pair.violation, greatest[lane]);
-    pair.j = greatest_lane(best, best_at, &pair.score);
+    for (ptrdiff_t k = local->first[group]; k < local->last[group]; k += STRIDE) {
+        for (int c = 0; c < CHAINS / 2; c++) {
+            ptrdiff_t here = k + c * LANES_f32;
+            vec_f32 b = narrow_two(*(mem_f64 *)(local->g + here) - g_i,
+                                   *(mem_f64 *)(local->g + here + LANES_f64) - g_i);
+            b = min_f32(b, *(mem_f32 *)(local->shrinks + here));
+            greatest[c] = max_f32(b, greatest[c]);
+            vec_f32 a = max_f32(SMO_NAME(curvatures)(d_i, diagonal + here, row_i + here), tau);
+            keep_greater(score_f32(max_f32(b, zero), a), at + c * LANES_f32, &best[c], &best_at[c]);
+        }
+        at += STRIDE;
+    }
+    for (int c = 1; c < CHAINS / 2; c++) {
+        greatest[0] = max_f32(greatest[0], greatest[c]);
+        keep_greater(best[c], best_at[c], &best[0], &best_at[0]);
+    }
+    for (int lane = 0; lane < LANES_f32; lane++)
+        pair.violation = greatest[0][lane] > pair.violation ? (double)greatest[0][lane] : pair.violation;
+    pair.j = greatest_lane(best[0], best_at[0], &pair.score);
     return pair;
 }
 
@@ -295,11 +314,10 @@ static void SMO_NAME(solve)(smo_block *block) {
         block->stop = SMO_MAX_UPDATES;
         if (block->n_updates == block->max_updates)
             break;
-        local.scale = 1.0 / pair.violation;
         const REAL *row_i = SMO_NAME(row_at)(&local, block, pair.i);
         const REAL *row_j = SMO_NAME(row_at)(&local, block, pair.j);
-        double curvature = local.diagonal[pair.i] + local.diagonal[pair.j] - 2.0 * (double)row_i[pair.j];
-        double t;
+        const REAL *diagonal = local.diagonal;
+        double curvature = (double)diagonal[pair.i] + (double)diagonal[pair.j] - 2.0 * (double)row_i[pair.j], t;
         block->stop = SMO_STALLED;
         if (!step(&local, pair.i, pair.j, curvature, &t))
             break;

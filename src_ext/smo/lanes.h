@@ -4,6 +4,10 @@
 
 #include "vector.h"
 
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
 typedef int64_t vec_i64 __attribute__((vector_size(VEC_BYTES)));
 typedef int32_t vec_i32 __attribute__((vector_size(VEC_BYTES)));
 /* As many floats as a vector has doubles. */
@@ -21,11 +25,9 @@ INLINE void keep_greater(vec_f32 v, vec_i32 at, vec_f32 *best, vec_i32 *best_at)
     *best = (vec_f32)_mm512_mask_mov_ps((__m512)*best, greater, (__m512)v);
     *best_at = (vec_i32)_mm512_mask_mov_epi32((__m512i)*best_at, greater, (__m512i)at);
 }
-INLINE vec_f64 max_f64(vec_f64 a, vec_f64 b) { return (vec_f64)_mm512_max_pd((__m512d)a, (__m512d)b); }
-INLINE vec_f32 positive_or(vec_f32 v, vec_f32 other) {
-    __mmask16 positive = _mm512_cmp_ps_mask((__m512)v, _mm512_setzero_ps(), _CMP_GT_OQ);
-    return (vec_f32)_mm512_mask_mov_ps((__m512)other, positive, (__m512)v);
-}
+/* The second where one is not a number. */
+INLINE vec_f32 max_f32(vec_f32 a, vec_f32 b) { return (vec_f32)_mm512_max_ps((__m512)a, (__m512)b); }
+INLINE vec_f32 min_f32(vec_f32 a, vec_f32 b) { return (vec_f32)_mm512_min_ps((__m512)a, (__m512)b); }
 /* b^2 / a, to 14 bits of 1 / a: one of two nearly equal partners may win for the other. */
 INLINE vec_f32 score_f32(vec_f32 b, vec_f32 a) { return b * b * (vec_f32)_mm512_rcp14_ps((__m512)a); }
 INLINE half_f32 narrow(vec_f64 v) { return (half_f32)_mm512_cvtpd_ps((__m512d)v); }
@@ -41,24 +43,37 @@ INLINE void keep_greater(vec_f32 v, vec_i32 at, vec_f32 *best, vec_i32 *best_at)
     *best = (vec_f32)((greater & (vec_i32)v) | (~greater & (vec_i32)*best));
     *best_at = (greater & at) | (~greater & *best_at);
 }
-INLINE vec_f64 max_f64(vec_f64 a, vec_f64 b) {
-    vec_i64 greater = a > b;
-    return (vec_f64)((greater & (vec_i64)a) | (~greater & (vec_i64)b));
+INLINE vec_f32 max_f32(vec_f32 a, vec_f32 b) {
+    vec_i32 greater = a > b;
+    return (vec_f32)((greater & (vec_i32)a) | (~greater & (vec_i32)b));
 }
-INLINE vec_f32 positive_or(vec_f32 v, vec_f32 other) {
-    vec_i32 positive = v > 0;
-    return (vec_f32)((positive & (vec_i32)v) | (~positive & (vec_i32)other));
+INLINE vec_f32 min_f32(vec_f32 a, vec_f32 b) {
+    vec_i32 less = a < b;
+    return (vec_f32)((less & (vec_i32)a) | (~less & (vec_i32)b));
 }
 INLINE vec_f32 score_f32(vec_f32 b, vec_f32 a) { return b * b / a; }
 INLINE half_f32 narrow(vec_f64 v) { return __builtin_convertvector(v, half_f32); }
+#if defined(__AVX__)
+INLINE vec_f64 widen(half_f32 v) { return (vec_f64)_mm256_cvtps_pd((__m128)v); }
+#else
 INLINE vec_f64 widen(half_f32 v) { return __builtin_convertvector(v, vec_f64); }
 #endif
+#endif
 
+/* Through memory, two halves would cost a failed store-to-load forwarding each time. */
 INLINE vec_f32 narrow_two(vec_f64 low, vec_f64 high) {
+#if defined(__AVX512F__)
+    return (vec_f32)_mm512_insertf32x8(_mm512_castps256_ps512((__m256)narrow(low)), (__m256)narrow(high), 1);
+#elif defined(__AVX__)
+    return (vec_f32)_mm256_set_m128(_mm256_cvtpd_ps((__m256d)high), _mm256_cvtpd_ps((__m256d)low));
+#elif defined(__SSE2__)
+    return (vec_f32)_mm_movelh_ps(_mm_cvtpd_ps((__m128d)low), _mm_cvtpd_ps((__m128d)high));
+#else
     half_f32 halves[2] = {narrow(low), narrow(high)};
     vec_f32 v;
     memcpy(&v, halves, sizeof v);
     return v;
+#endif
 }
 
 /* LANES_f64 elements of a kernel row, as doubles. */
@@ -66,9 +81,8 @@ INLINE vec_f64 strip_f32(const float *p) { return widen((half_f32) * (const mem_
 INLINE vec_f64 strip_f64(const double *p) { return *(const mem_f64 *)p; }
 
 /* Twice as many of d_i + d_j - 2 K_ij, as floats: it decides between partners, the step has it in double. */
-INLINE vec_f32 curvatures_f32(double d_i, const double *d, const float *row) {
-    vec_f32 diagonal = narrow_two(*(const mem_f64 *)d + d_i, *(const mem_f64 *)(d + LANES_f64) + d_i);
-    return diagonal - 2.0f * *(const mem_f32 *)row;
+INLINE vec_f32 curvatures_f32(double d_i, const float *d, const float *row) {
+    return *(const mem_f32 *)d + (float)d_i - 2.0f * *(const mem_f32 *)row;
 }
 INLINE vec_f32 curvatures_f64(double d_i, const double *d, const double *row) {
     return narrow_two(*(const mem_f64 *)d + d_i - 2.0 * *(const mem_f64 *)row,

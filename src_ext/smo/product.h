@@ -1,6 +1,6 @@
-/* The product of kernel rows with the coefficients that changed. REAL, KIND: the type of kernel values.
+/* What is done with kept kernel rows: products, parts of them. REAL, KIND: the type of kernel values.
  *
- * Bound by memory: each kernel value is read once. ROWS rows go together, so that the decision values, in the
+ * The product is bound by memory: each kernel value is read once. ROWS rows go together, so that the decision values, in the
  * L1 cache, are loaded and stored once for all of them.
  */
 #include "lanes.h"
@@ -44,10 +44,20 @@ static void SMO_NAME(add_rows)(const smo_product *product, ptrdiff_t first, ptrd
             for (int r = 0; r < SMO_ROWS; r++) {
                 /* Past the end: the first row again, times zero. */
                 ptrdiff_t row = j + r < product->n_rows ? j + r : j;
-                rows[r] = K + product->slots[row] * product->K_stride + c;
+                ptrdiff_t slot = product->slots ? product->slots[row] : row;
+                rows[r] = K + slot * product->K_stride + c;
                 coefficients[r] = row == j + r ? product->coefficients[row] : 0.0;
             }
             SMO_NAME(add_few)(product->decision + c, rows, coefficients, width);
         }
+    }
+}
+
+static void SMO_NAME(gather)(const smo_gather *gather, ptrdiff_t first, ptrdiff_t last) {
+    for (ptrdiff_t i = first; i < last; i++) {
+        const REAL *from = (const REAL *)gather->K + gather->slots[i] * gather->K_stride;
+        REAL *to = (REAL *)gather->out + i * gather->out_stride;
+        for (ptrdiff_t j = 0; j < gather->n_columns; j++)
+            to[j] = from[gather->columns[j]];
     }
 }

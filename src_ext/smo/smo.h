@@ -45,17 +45,29 @@ typedef struct {
     double *decision;
     const void *K;
     ptrdiff_t K_stride;
-    const int32_t *slots;
+    const int32_t *slots; /* NULL: 0, 1, ... */
     const double *coefficients;
     ptrdiff_t n_rows, n_columns;
 } smo_product;
 
+/* out[i, j] = K[slots[i], columns[j]], for the rows first..last-1. Strides in elements. */
+typedef struct {
+    const void *K;
+    void *out;
+    ptrdiff_t K_stride, out_stride;
+    const int32_t *slots, *columns;
+    ptrdiff_t n_columns;
+} smo_gather;
+
 typedef void (*smo_solve)(smo_block *block);
 typedef void (*smo_add_rows)(const smo_product *product, ptrdiff_t first, ptrdiff_t last);
+
+typedef void (*smo_gather_rows)(const smo_gather *gather, ptrdiff_t first, ptrdiff_t last);
 
 typedef struct {
     smo_solve solve_f32, solve_f64;
     smo_add_rows add_rows_f32, add_rows_f64;
+    smo_gather_rows gather_f32, gather_f64;
 } smo_kernels;
 
 FASTML_DECLARE(smo_kernels, smo_kernels);

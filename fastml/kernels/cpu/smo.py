@@ -4,7 +4,7 @@ from fastml._config import effective_n_threads
 from fastml.kernels.cpu import _smo
 from fastml.kernels.cpu._smo import select
 
-__all__ = ["add_rows", "select", "solve_blocks", "updates_per_call"]
+__all__ = ["add_rows", "gather", "select", "solve_blocks", "updates_per_call"]
 
 # Kernel values under which a second thread costs more than it saves (some 15 us).
 MIN_VALUES_PER_THREAD = 100_000
@@ -22,6 +22,11 @@ def solve_blocks(blocks, tol, max_updates, nu):
 def add_rows(decision, K, slots, coefficients):
     many = len(decision) * len(coefficients) >= 2 * MIN_VALUES_PER_THREAD
     _smo.add_rows(decision, K, slots, coefficients, effective_n_threads() if many else 1)
+
+
+def gather(K, slots, columns, out):
+    many = len(slots) * len(columns) >= 2 * MIN_VALUES_PER_THREAD
+    _smo.gather(K, slots, columns, out, effective_n_threads() if many else 1)
 
 
 def updates_per_call(sizes):

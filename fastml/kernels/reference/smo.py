@@ -23,7 +23,7 @@ import numpy as np
 
 from fastml.kernels.smo_block import Solved, Stop
 
-__all__ = ["add_rows", "select", "solve_blocks", "updates_per_call"]
+__all__ = ["add_rows", "gather", "select", "solve_blocks", "updates_per_call"]
 
 # Curvature of a pair where the kernel gives none above zero.
 TAU = 1e-12
@@ -119,6 +119,20 @@ def add_rows(decision, K, slots, coefficients):
     """
     rows = K[: len(coefficients)] if slots is None else K[slots]
     decision += coefficients @ rows.astype(np.float64)
+
+
+def gather(K, slots, columns, out):
+    """out[i, j] = K[slots[i], columns[j]]: the part of a block's matrix that kept kernel rows have.
+
+    Parameters
+    ----------
+    K : array of shape (n_slots, n_rows), float32 or float64
+        Its rows are contiguous, at any distance from each other.
+    slots, columns : arrays of int32
+    out : array of shape (len(slots), len(columns)), of K's dtype
+        Its rows are contiguous, at any distance from each other. Does not overlap with K.
+    """
+    out[...] = K[np.ix_(slots, columns)]
 
 
 def updates_per_call(sizes):

@@ -52,6 +52,8 @@ class _Outer:
         self.working_set_size = _working_set_size(len(problem.rows), n_bytes / values.dtype.itemsize)
         # A block's matrix, and its rows in the order of the block's variables.
         block_bytes = 2 * self.working_set_size**2 * values.dtype.itemsize
+        # A stride that is no power of two: transposing half a block of 2048 took 12 ms, else.
+        self.block_values = np.empty((self.working_set_size, self.working_set_size + 16), values.dtype)
         self.cache = RowCache(self.columns, n_bytes - block_bytes)
         self.alpha = problem.alpha.copy()
         self.decision = np.zeros(len(self.rows))
@@ -88,15 +90,10 @@ class _Outer:
     def _improve(self, working_set, tol, limit):
         """Solve the block of these variables, and bring all decision values up to date; whether nothing moved."""
         problem = self.problem
-        rows = working_set if self.index is None else self.index[working_set]
-        distinct, index = np.unique(rows, return_inverse=True)
-        K = np.empty((len(distinct), len(distinct)), self.values.dtype)
-        self.values.columns(self.rows[distinct]).fill(self.rows[distinct], K)
-        before = self.alpha[working_set]
-        block = Block(
-            K, index.astype(np.int32), problem.y[working_set], problem.C[working_set], before.copy(),
-            self._gradient(working_set),
-        )  # fmt: skip
+        variables, K, index = self._matrix(working_set)
+        before = self.alpha[variables]
+        gradient = self._gradient(variables)
+        block = Block(K, index, problem.y[variables], problem.C[variables], before.copy(), gradient)
         max_updates = self.smo.updates_per_call([len(working_set)])
         stop = Stop.MAX_UPDATES
         while stop is Stop.MAX_UPDATES and self.n_updates < limit:
@@ -104,10 +101,40 @@ class _Outer:
             ((n_updates, _, stop),) = self.smo.solve_blocks([block], tol, left, problem.nu)
             self.n_updates += n_updates
             self.bar.update(n_updates)
-        self.alpha[working_set] = block.alpha
+        self.alpha[variables] = block.alpha
         moves = block.y * (block.alpha - before)
-        self._add(working_set, moves)
+        self._add(variables, moves)
         return not moves.any()
+
+    def _matrix(self, working_set):
+        """The working set's variables, kernel values between their rows, and the row of each variable in these.
+
+        What kept kernel rows have of them is gathered if that pays, the rest is computed. Where no two variables
+        share a row, the variables are put in the order of the rows (None for the last of the three), which spares
+        the block's solution a copy of what it reads.
+        """
+        rows = working_set if self.index is None else self.index[working_set]
+        distinct, index = (rows, None) if self.index is None else np.unique(rows, return_inverse=True)
+        slots = np.full(len(distinct), -1, np.int32)
+        if self.values.gathering_pays:
+            slots = self.cache.slot_of[distinct]
+        order = np.argsort(slots < 0, kind="stable")
+        if len(distinct) == len(rows):
+            # np.unique has sorted the rows: variables[i] is on distinct[i].
+            variables = working_set if index is None else working_set[np.argsort(index)]
+            variables, index = variables[order], None
+        else:
+            variables, index = working_set, np.argsort(order)[index].astype(np.int32)
+        distinct, slots = distinct[order], slots[order]
+        n, n_held = len(distinct), int(np.count_nonzero(slots >= 0))
+        K = self.block_values[:n, :n]
+        if n_held:
+            self.smo.gather(self.cache.buffer, slots[:n_held], distinct, K[:n_held])
+            K[n_held:, :n_held] = K[:n_held, n_held:].T
+        if n_held < n:
+            new = self.rows[distinct[n_held:]]
+            self.values.columns(new).fill(new, K[n_held:, n_held:])
+        return variables, K, index
 
     def _add(self, variables, moves):
         """decision += the kernel rows of these variables, times how far they moved."""
@@ -116,9 +143,7 @@ class _Outer:
         moves = np.bincount(index, moves, len(distinct))
         moving = np.flatnonzero(moves)
         distinct, moves = distinct[moving].astype(np.int32), moves[moving]
-        for first in range(0, len(distinct), self.cache.capacity):
-            part = slice(first, first + self.cache.capacity)
-            slots = self.cache.slots(distinct[part])
+        for slots, part in self.cache.parts(distinct):
             self.smo.add_rows(self.decision, self.cache.buffer, slots, moves[part])
 
 
