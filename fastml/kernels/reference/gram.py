@@ -84,6 +84,11 @@ def gram(A, prepared, kernel, out, n_threads=None):
         Its rows are contiguous, at any distance from each other.
     n_threads : int or None
         At most so many; None is the configured number.
+
+    Notes
+    -----
+    rbf values are at most 1, and exactly 1 for equal rows. For any data, a backend's rbf values are off by at most
+    3e-5 in float32 and 1e-9 in float64, and by some rounding errors of gamma (|a|^2 + |b|^2) where that is less.
     """
     A, B = _dense(A).astype(np.float64), prepared.rows.astype(np.float64)
     out[...] = _values(A, B, kernel)
