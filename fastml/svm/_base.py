@@ -17,7 +17,7 @@ from sklearn.utils._sparse import _align_api_if_sparse
 from sklearn.utils.validation import _num_samples, check_array, check_consistent_length, check_is_fitted
 
 from fastml._config import resolve_device
-from fastml._kernel import KernelFunction
+from fastml._kernel import Kernel, KernelFunction
 from fastml._log import log_ran
 from fastml._validation import check_X_y, for_kernels
 from fastml.solvers import smo
@@ -37,6 +37,7 @@ NOT_FINITE = (
 class KernelMachine:
     """Mixin: validation, the kernel, the solver's call, and the attributes that all five have."""
 
+    _dual_coef_: Any
     _kept_layout: KeptLayout
 
     # Training
@@ -103,7 +104,7 @@ class KernelMachine:
             raise ValueError(NOT_FINITE)
         return Training(X, None, None, K)
 
-    def _numeric_gamma(self, X: Any) -> float:
+    def _numeric_gamma(self, X: Any) -> Any:
         if self._has_kernel_matrix():
             return 0.0  # unused
         if isinstance(self.gamma, Real):
@@ -259,6 +260,12 @@ class SingleFunction(KernelMachine):
         return self._values(X)
 
     _sparse_predict = _dense_predict
+
+
+def with_compiled_kernels(estimator: type) -> dict[str, Any]:
+    """scikit-learn's parameter constraints of the estimator, with ``fastml.Kernel`` among the kernels."""
+    constraints = estimator._parameter_constraints
+    return {**constraints, "kernel": [*constraints["kernel"], Kernel]}
 
 
 def _wrong_number_of_columns(X: Any, n_train: int) -> str:

@@ -145,7 +145,7 @@ class KernelClassifier(KernelMachine):
             coefs[i, ends[j] : ends[j + 1]] = coef[n_first:]
             intercept[pair] = -rho
             n_iter[pair] = solution.n_iter
-        is_support = coefs.any(axis=0)
+        is_support = (coefs != 0).any(axis=0)
         counts = [np.count_nonzero(is_support[start:end]) for start, end in pairwise(ends)]
         self._store(
             training, classes.rows[is_support], coefs[:, is_support], np.array(counts), intercept, n_iter

@@ -27,7 +27,8 @@ class KeptLayout:
     """
 
     def __init__(self):
-        self._key = self._prepared = None
+        self._key: Any = None
+        self._prepared: Any = None
 
     def __reduce__(self):
         return KeptLayout, ()

@@ -7,7 +7,7 @@ from sklearn.utils.validation import _num_samples
 
 from fastml._validation import unchanged_on_error
 from fastml.svm import _problems
-from fastml.svm._base import SingleFunction
+from fastml.svm._base import SingleFunction, with_compiled_kernels
 
 
 class OneClassSVM(SingleFunction, _sklearn.OneClassSVM):
@@ -44,6 +44,8 @@ class OneClassSVM(SingleFunction, _sklearn.OneClassSVM):
     ----------
     B. Schölkopf et al., "Estimating the Support of a High-Dimensional Distribution", Neural Computation 13(7), 2001.
     """
+
+    _parameter_constraints = with_compiled_kernels(_sklearn.OneClassSVM)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.svm import _classes as _sklearn
 
 from fastml.svm import _problems
-from fastml.svm._base import NOT_FINITE
+from fastml.svm._base import NOT_FINITE, with_compiled_kernels
 from fastml.svm._classifier import KernelClassifier
 from fastml.svm._decision import pair_indices
 
@@ -68,6 +68,8 @@ class SVC(KernelClassifier, _sklearn.SVC):
     J. Platt, "Probabilistic Outputs for Support Vector Machines", 1999.
     """
 
+    _parameter_constraints = with_compiled_kernels(_sklearn.SVC)
+
     def _bounds(self, c, weights):
         if not self.class_weight_[c] > 0:  # LIBSVM's intercept becomes infinite
             raise ValueError(NOT_FINITE)
@@ -123,6 +125,8 @@ class NuSVC(KernelClassifier, _sklearn.NuSVC):
     ----------
     B. Schölkopf, A. Smola, R. Williamson, P. Bartlett, "New Support Vector Algorithms", Neural Computation 12, 2000.
     """
+
+    _parameter_constraints = with_compiled_kernels(_sklearn.NuSVC)
 
     def _bounds(self, c, weights):
         return weights

@@ -6,7 +6,7 @@ from sklearn.utils import check_random_state
 
 from fastml._validation import unchanged_on_error
 from fastml.svm import _problems
-from fastml.svm._base import MAX_SEED, SingleFunction
+from fastml.svm._base import MAX_SEED, SingleFunction, with_compiled_kernels
 
 
 class KernelRegressor(SingleFunction):
@@ -79,6 +79,8 @@ class SVR(KernelRegressor, _sklearn.SVR):
     A. Smola, B. Schölkopf, "A Tutorial on Support Vector Regression", Statistics and Computing 14, 2004.
     """
 
+    _parameter_constraints = with_compiled_kernels(_sklearn.SVR)
+
     def _problem(self, rows, target, weights):
         return _problems.epsilon_svr(rows, target, self.C * weights, self.epsilon)
 
@@ -115,6 +117,8 @@ class NuSVR(KernelRegressor, _sklearn.NuSVR):
     ----------
     B. Schölkopf, A. Smola, R. Williamson, P. Bartlett, "New Support Vector Algorithms", Neural Computation 12, 2000.
     """
+
+    _parameter_constraints = with_compiled_kernels(_sklearn.NuSVR)
 
     def _problem(self, rows, target, weights):
         return _problems.nu_svr(rows, target, self.C * weights, self.nu)

@@ -1,16 +1,19 @@
 """What fits and predictions of kernel machines promise beyond scikit-learn's numbers."""
 
+import math
 import pickle
 import warnings
 
 import numpy as np
 import pytest
+from numba import njit
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics.pairwise import linear_kernel, polynomial_kernel, rbf_kernel, sigmoid_kernel
 
+import fastml
 from fastml.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM, _decision
 from fastml.svm._decision import OneVsOne
 from fastml.svm._platt import couple, draw_folds, fit_sigmoid
@@ -144,6 +147,26 @@ def test_callable_kernels_take_two_matrices(Estimator, container):
     assert not hasattr(model, "n_features_in_")
     assert not model._sparse
     np.testing.assert_allclose(pickle.loads(pickle.dumps(model)).predict(A), model.predict(A))
+
+
+@njit
+def gaussian(x, z):
+    distance = 0.0
+    for i in range(len(x)):
+        distance += (x[i] - z[i]) ** 2
+    return math.exp(-0.3 * distance)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix])
+@pytest.mark.parametrize("Estimator", ALL)
+def test_compiled_kernels_are_as_the_built_in_one_of_their_formula(Estimator, container):
+    A = container(X)
+    params = {"tol": 1e-8}
+    model = Estimator(kernel=fastml.Kernel(gaussian), **params).fit(A, Y)
+    built_in = Estimator(kernel="rbf", gamma=0.3, **params).fit(A, Y)
+    np.testing.assert_allclose(decision(model, A), decision(built_in, A), atol=1e-5)
+    copy = pickle.loads(pickle.dumps(clone(model).fit(A, Y)))
+    np.testing.assert_allclose(decision(copy, A), decision(model, A))
 
 
 @pytest.mark.filterwarnings("ignore:The `probability`:FutureWarning")
