@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils._param_validation import Hidden
 from sklearn.utils._sparse import _align_api_if_sparse
 from sklearn.utils.validation import _num_samples, check_array, check_consistent_length, check_is_fitted
 
@@ -263,9 +264,9 @@ class SingleFunction(KernelMachine):
 
 
 def with_compiled_kernels(estimator: type) -> dict[str, Any]:
-    """scikit-learn's parameter constraints of the estimator, with ``fastml.Kernel`` among the kernels."""
+    """scikit-learn's parameter constraints of the estimator, and ``fastml.Kernel``, which their messages do not name."""
     constraints = estimator._parameter_constraints
-    return {**constraints, "kernel": [*constraints["kernel"], Kernel]}
+    return {**constraints, "kernel": [*constraints["kernel"], Hidden(Kernel)]}
 
 
 def _wrong_number_of_columns(X: Any, n_train: int) -> str:
