@@ -264,7 +264,7 @@ class SingleFunction(KernelMachine):
 
 
 def with_compiled_kernels(estimator: type) -> dict[str, Any]:
-    """scikit-learn's parameter constraints of the estimator, and ``fastml.Kernel``, which their messages do not name."""
+    """The estimator's parameter constraints, and ``fastml.Kernel``, which their messages do not name."""
     constraints = estimator._parameter_constraints
     return {**constraints, "kernel": [*constraints["kernel"], Hidden(Kernel)]}
 
