@@ -8,11 +8,12 @@ import importlib
 import os
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_digits, load_iris, load_svmlight_file, make_classification
 
 SCALE = float(os.environ.get("FASTML_BENCH_SCALE", "1"))
 N_THREADS = 2
@@ -38,7 +39,7 @@ class Workload(NamedTuple):
     load : callable
         ``load() -> Data``, the same every time.
     estimator : str
-        In ``linear_model`` of both packages.
+        In the module ``family`` of both packages.
     params : dict
         For both.
     peer_jobs : int or None
@@ -47,6 +48,7 @@ class Workload(NamedTuple):
         Fits of each side.
     statistic : {"best", "median"}
         Which of them counts; the median for fits so short that the best one is luck.
+    family : str
     """
 
     name: str
@@ -57,11 +59,12 @@ class Workload(NamedTuple):
     peer_jobs: int | None = None
     rounds: int = 5
     statistic: str = "best"
+    family: str = "linear_model"
 
     def build(self, package: str, **params: Any) -> Any:
-        """The estimator from ``package``, "fastml" or "sklearn", at that package's best setting."""
-        module = importlib.import_module(f"{package}.linear_model")
-        jobs = {} if package == "fastml" else {"n_jobs": self.peer_jobs}
+        """The estimator from ``package``, "fastml" or a peer's, at that package's best setting."""
+        module = importlib.import_module(f"{package}.{self.family}")
+        jobs = {} if package == "fastml" or self.family == "svm" else {"n_jobs": self.peer_jobs}
         return getattr(module, self.estimator)(**{**self.params, **jobs, **params})
 
 
@@ -99,6 +102,43 @@ def csr() -> Data:
     X.sum_duplicates()
     w = rng.standard_normal(n_columns)
     return Data(X, X @ w + rng.standard_normal(n_rows) > 0)
+
+
+@lru_cache(maxsize=1)
+def a9a() -> Data:
+    """The census data of LIBSVM's collection, CSR float64; from the folder ``FASTML_DATA``."""
+    X, y = load_svmlight_file(str(Path(os.environ["FASTML_DATA"]) / "a9a.svm.gz"), n_features=123)
+    n_rows = scaled(26_000)
+    return Data(X[:n_rows], y[:n_rows], X[26_000:], y[26_000:])
+
+
+def dense_a9a() -> Data:
+    X, y, X_test, y_test = a9a()
+    return Data(X.toarray().astype(np.float32), y, X_test.toarray().astype(np.float32), y_test)
+
+
+def mnist_10000() -> Data:
+    X, y, X_test, y_test = mnist()
+    return Data(X[:10_000], y[:10_000], X_test, y_test)
+
+
+@lru_cache(maxsize=1)
+def regression() -> Data:
+    rng = np.random.default_rng(0)
+    n_rows = scaled(20_000)
+    X = rng.standard_normal((n_rows, 30), dtype="f")
+    y = np.sin(X[:, 0]) + X[:, 1] ** 2 + 0.1 * rng.standard_normal(n_rows)
+    return Data(X, y.astype(np.float32), X[:5000], y[:5000].astype(np.float32))
+
+
+@lru_cache(maxsize=1)
+def digits() -> Data:
+    return Data(*load_digits(return_X_y=True))
+
+
+@lru_cache(maxsize=1)
+def two_classes() -> Data:
+    return Data(*make_classification(2000, 20, random_state=0))
 
 
 @lru_cache(maxsize=1)
@@ -141,4 +181,52 @@ IRIS = Workload(
     statistic="median",
 )
 SGD = (SGD_MNIST, SGD_DENSE, SGD_CSR, IRIS)
-BY_NAME = {workload.name: workload for workload in SGD}
+
+CENSUS = {"C": 1, "gamma": 0.05}
+IMAGES = {"C": 10, "gamma": 0.02}
+SVC_A9A_DENSE = Workload(
+    "svc-a9a-dense",
+    "SVC, RBF: a9a, dense 26,000 × 123 float32",
+    dense_a9a,
+    "SVC",
+    CENSUS,
+    rounds=3,
+    family="svm",
+)
+SVC_A9A_SPARSE = Workload(
+    "svc-a9a-sparse", "SVC, RBF: a9a, CSR 26,000 × 123 float64", a9a, "SVC", CENSUS, rounds=3, family="svm"
+)
+SVC_MNIST = Workload(
+    "svc-mnist",
+    "SVC, RBF: MNIST, 60,000 × 784 float32, 10 classes",
+    mnist,
+    "SVC",
+    IMAGES,
+    rounds=1,
+    family="svm",
+)
+SVC_MNIST_10000 = Workload(
+    "svc-mnist-10000", "SVC, RBF: MNIST's first 10,000", mnist_10000, "SVC", IMAGES, rounds=3, family="svm"
+)
+SVR = Workload(
+    "svr",
+    "SVR, RBF: 20,000 × 30 float32",
+    regression,
+    "SVR",
+    {"C": 1, "epsilon": 0.1},
+    rounds=2,
+    family="svm",
+)
+SVC_SMALL = tuple(
+    Workload(
+        f"svc-{name}", f"SVC, RBF: {title}", load, "SVC", {}, rounds=15, statistic="median", family="svm"
+    )
+    for name, title, load in (
+        ("iris", "iris, 150 × 4", iris),
+        ("digits", "digits, 1,797 × 64, 10 classes", digits),
+        ("2000x20", "2,000 × 20", two_classes),
+    )
+)
+SVM_LARGE = (SVC_A9A_DENSE, SVC_A9A_SPARSE, SVC_MNIST, SVC_MNIST_10000, SVR)
+SVM = (*SVM_LARGE, *SVC_SMALL)
+BY_NAME = {workload.name: workload for workload in (*SGD, *SVM)}

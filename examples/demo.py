@@ -51,9 +51,12 @@ class Workload(NamedTuple):
 
 
 SCIKIT_LEARN = Peer("scikit-learn", "sklearn")
+INTELEX = Peer("scikit-learn-intelex", "sklearnex")
 
 EPOCHS = {"max_iter": 5, "tol": None, "random_state": 0}  # the same work on both sides: no early stop
 LOG_LOSS = {"loss": "log_loss"} | EPOCHS
+RBF = {"C": 10, "gamma": 0.02}
+NU_RBF = {"nu": 0.1, "gamma": 0.02}
 PA1 = {"learning_rate": "pa1", "penalty": None, "eta0": 1.0} | EPOCHS
 
 # label, module, estimator, parameters, rows, rows with --short
@@ -62,6 +65,9 @@ WORKLOADS = (
     Workload("SGDClassifier(log_loss)", "linear_model", "SGDClassifier", LOG_LOSS, 60_000, 10_000),
     Workload("SGDClassifier(pa1)", "linear_model", "SGDClassifier", PA1, 60_000, 10_000),
     Workload("Perceptron", "linear_model", "Perceptron", EPOCHS, 60_000, 10_000),
+    # scikit-learn would take minutes for all rows.
+    Workload("SVC", "svm", "SVC", RBF, 10_000, 2_000, fastest_peer=INTELEX),
+    Workload("NuSVC", "svm", "NuSVC", NU_RBF, 4_000, 1_000, fastest_peer=INTELEX),
 )
 
 ROUNDS = 2  # fits of each side, taking turns; the fastest counts

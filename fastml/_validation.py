@@ -15,10 +15,18 @@ from fastml._device_input import device_of
 MAX_ROWS = np.iinfo(np.int32).max
 
 
-def check_X_y(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool) -> Any:
+def check_X_y(
+    estimator: Any,
+    X: Any,
+    y: Any = "no_validation",
+    *,
+    reset: bool,
+    finite: bool = False,
+    large_sparse: bool = True,
+) -> Any:
     """Validate the input of ``fit`` as scikit-learn does, but for the search for NaN and inf in X.
 
-    That search would read all of X once more. The kernels notice a non-finite margin at no cost, and
+    That search would read all of X once more. Where kernels notice a non-finite margin at no cost,
     ``raise_if_not_finite`` then finds out what was wrong.
 
     Parameters
@@ -28,6 +36,10 @@ def check_X_y(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool) 
     X : array-like or sparse matrix of shape (n_samples, n_features)
     y : array-like of shape (n_samples,), optional
     reset : bool
+    finite : bool, default=False
+        Whether to search X in host memory for NaN and inf after all.
+    large_sparse : bool, default=True
+        Whether 64-bit indices are accepted.
 
     Returns
     -------
@@ -50,8 +62,8 @@ def check_X_y(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool) 
         accept_sparse="csr",
         dtype=[np.float64, np.float32],
         order="C",
-        accept_large_sparse=True,
-        ensure_all_finite=False,
+        accept_large_sparse=large_sparse,
+        ensure_all_finite=finite,
         reset=reset,
     )
     X = checked[0] if isinstance(checked, tuple) else checked

@@ -1,0 +1,7 @@
+"""Support vector machines under scikit-learn's names."""
+
+from fastml.svm._one_class import OneClassSVM
+from fastml.svm._svc import SVC, NuSVC
+from fastml.svm._svr import SVR, NuSVR
+
+__all__ = ["SVC", "SVR", "NuSVC", "NuSVR", "OneClassSVM"]

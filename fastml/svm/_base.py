@@ -1,0 +1,283 @@
+"""What the five kernel machines share: from X to the attributes of a fit, and the gate of predictions.
+
+Each is scikit-learn's class of its name, whose private hooks ``_validate_for_predict``, ``_dense_predict`` and their
+like are answered here: constructors, parameter constraints, tags, ``coef_``, ``score`` and the public methods around
+the hooks are inherited.
+"""
+
+import warnings
+from collections.abc import Iterator
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils._param_validation import Hidden
+from sklearn.utils._sparse import _align_api_if_sparse
+from sklearn.utils.validation import _num_samples, check_array, check_consistent_length, check_is_fitted
+
+from fastml._config import resolve_device
+from fastml._kernel import Kernel, KernelFunction
+from fastml._log import log_ran
+from fastml._validation import check_X_y, for_kernels
+from fastml.solvers import smo
+from fastml.svm._decision import KeptLayout, as_kernel_rows, kernel_blocks, precomputed_blocks
+from fastml.svm._training import Training, training_rows, variance
+
+# A float32 kernel value is off by some 1e-7 of it: with larger coefficients decision values would be off by more than
+# a tenth of the 1e-3 to which a fit goes by default.
+MAX_SINGLE_PRECISION_COEF = 1e3
+MAX_SEED = np.iinfo(np.int32).max
+NOT_FINITE = (
+    "The dual coefficients or intercepts are not finite. The input data may contain large values and need to be "
+    "preprocessed."
+)
+
+
+class KernelMachine:
+    """Mixin: validation, the kernel, the solver's call, and the attributes that all five have."""
+
+    _dual_coef_: Any
+    _kept_layout: KeptLayout
+
+    # Training
+
+    def _check_training_data(self, X: Any, y: Any) -> tuple[Any, Any]:
+        is_sparse = sparse.issparse(X)
+        if is_sparse and self.kernel == "precomputed":
+            raise TypeError("Sparse precomputed kernels are not supported.")
+        self._sparse = is_sparse and not callable(self.kernel)
+        if callable(self.kernel):
+            check_consistent_length(X, y)
+            return X, y
+        X, y = check_X_y(self, X, y, reset=True, finite=True, large_sparse=False)
+        if self.kernel == "precomputed" and X.shape[0] != X.shape[1]:
+            raise ValueError(
+                f"Precomputed matrix must be a square matrix. Input is a {X.shape[0]}x{X.shape[1]} matrix."
+            )
+        return X, y
+
+    def _check_weights(self, sample_weight: Any, X: Any) -> np.ndarray:
+        """Weights as given, negative ones included, which count as zero; ones where none are."""
+        n_samples = _num_samples(X)
+        weights = np.asarray([] if sample_weight is None else sample_weight, dtype=np.float64)
+        if not weights.size:
+            return np.ones(n_samples)
+        if weights.ndim != 1:
+            raise ValueError(
+                f"sample_weight has a wrong number of dimensions (expected 1, got {weights.ndim})."
+            )
+        if len(weights) != n_samples:
+            raise ValueError(
+                "sample_weight and X have incompatible shapes: "
+                f"{weights.shape} vs {getattr(X, 'shape', (n_samples,))}"
+            )
+        return weights
+
+    @staticmethod
+    def _weighted_rows(weights: np.ndarray) -> np.ndarray:
+        """The rows that take part: those whose weight is above zero."""
+        rows = np.flatnonzero(weights > 0).astype(np.int32)
+        if not len(rows):
+            raise ValueError("Invalid input - all samples have zero or negative weights.")
+        return rows
+
+    def _training(self, X: Any) -> Training:
+        """The validated X as the solver takes it. Sets ``_gamma``, and for a callable what predictions need."""
+        self._gamma = self._numeric_gamma(X)
+        self.shape_fit_ = X.shape if hasattr(X, "shape") else (_num_samples(X),)
+        self._kept_layout = KeptLayout()
+        kernel = self._kernel_function()
+        if kernel is not None:
+            self._single_precision = X.dtype == np.float32
+            return Training(X, training_rows(X), kernel)
+        self._single_precision = False
+        if not callable(self.kernel):
+            return Training(X, None, None, np.require(X, np.float64, ["C", "A"]))
+        self._BaseLibSVM__Xfit = X  # where the inherited _compute_kernel looks for it
+        K = self._compute_kernel(X)
+        if K.ndim != 2 or K.shape[0] != K.shape[1]:
+            raise ValueError("X.shape[0] should be equal to X.shape[1]")
+        if len(K) > self.shape_fit_[0]:
+            raise ValueError(f"The kernel matrix has {len(K)} rows for {self.shape_fit_[0]} samples.")
+        if not np.isfinite(K).all():
+            raise ValueError(NOT_FINITE)
+        return Training(X, None, None, K)
+
+    def _numeric_gamma(self, X: Any) -> Any:
+        if self._has_kernel_matrix():
+            return 0.0  # unused
+        if isinstance(self.gamma, Real):
+            return self.gamma
+        if self.gamma == "auto":
+            return 1.0 / X.shape[1]
+        spread = variance(X)
+        if not np.isfinite(spread):
+            raise ValueError(NOT_FINITE)
+        return 1.0 / (X.shape[1] * spread) if spread != 0 else 1.0
+
+    def _has_kernel_matrix(self) -> bool:
+        """Whether predictions and fits get kernel values from the user."""
+        return callable(self.kernel) or (isinstance(self.kernel, str) and self.kernel == "precomputed")
+
+    def _kernel_function(self) -> KernelFunction | None:
+        if self._has_kernel_matrix():
+            return None
+        if not isinstance(self.kernel, str):
+            return KernelFunction("custom", function=self.kernel)
+        return KernelFunction(self.kernel, float(self._gamma), float(self.coef0), int(self.degree))
+
+    def _solve(self, training: Training, problems: list[smo.Problem]) -> list[smo.Solution]:
+        device = resolve_device("cpu", gpu_pays=False)
+        solutions = smo.solve(
+            training.rows,
+            problems,
+            training.kernel,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            shrinking=bool(self.shrinking),
+            cache_size=self.cache_size,
+            device=device,
+            verbose=bool(self.verbose),
+            precomputed=training.matrix,
+        )
+        self.fit_status_ = int(not all(solution.converged for solution in solutions))
+        log_ran(self, "fit", device)
+        return solutions
+
+    def _store(
+        self,
+        training: Training,
+        support: np.ndarray,
+        dual_coef: np.ndarray,
+        n_support: np.ndarray,
+        intercept: np.ndarray,
+        n_iter: np.ndarray,
+    ) -> None:
+        """Set what predictions read, in LIBSVM's signs; scikit-learn turns those of two classes round in public."""
+        if not (np.isfinite(intercept).all() and np.isfinite(dual_coef).all()):
+            raise ValueError(NOT_FINITE)
+        self.support_ = support.astype(np.int32, copy=False)
+        self.support_vectors_ = training.support_vectors(self.support_)
+        self._n_support = n_support.astype(np.int32, copy=False)
+        self._dual_coef_ = self.dual_coef_ = _sparse_rows(dual_coef) if self._sparse else dual_coef
+        self.intercept_ = intercept
+        self._intercept_ = intercept.copy()
+        self._num_iter = n_iter.astype(np.intc)
+        self._probA = self._probB = np.empty(0)
+
+    def _warn_if_stopped(self) -> None:
+        if self.fit_status_:
+            warnings.warn(
+                f"Solver terminated early (max_iter={self.max_iter}).  Consider pre-processing your data with "
+                "StandardScaler or MinMaxScaler.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    # Prediction: scikit-learn's hooks
+
+    def _validate_for_predict(self, X: Any) -> Any:
+        """X as the kernels take it; as it is for a callable kernel."""
+        check_is_fitted(self)
+        if callable(self.kernel):
+            return X
+        X = check_X_y(self, X, reset=False, finite=True, large_sparse=False)
+        if sparse.issparse(X) and not self._sparse:
+            raise ValueError(f"cannot use sparse input in {type(self).__name__!r} trained on dense data")
+        if self._sparse and not sparse.issparse(X):
+            X = sparse.csr_array(X)
+        if self.kernel == "precomputed" and X.shape[1] != self.shape_fit_[0]:
+            raise ValueError(_wrong_number_of_columns(X, self.shape_fit_[0]))
+        # A length that does not fit the support vectors, as in a pickle tampered with.
+        if not self._has_kernel_matrix() and self.n_support_.sum() != self.support_vectors_.shape[0]:
+            raise ValueError(f"The internal representation of {type(self).__name__} was altered")
+        return for_kernels(X, "cpu")
+
+    def _kernel_blocks(self, X: Any, dual_coef: np.ndarray) -> tuple[Any, Iterator[tuple[slice, np.ndarray]]]:
+        """The dtype of kernel values, and these by blocks of X's rows, against all support vectors."""
+        kernel = self._kernel_function()
+        if kernel is None:
+            K = self._checked_matrix(self._compute_kernel(X))
+            return K.dtype, precomputed_blocks(K, self.support_)
+        single = self._single_precision and X.dtype == np.float32
+        if single and dual_coef.size and np.abs(dual_coef).max() > MAX_SINGLE_PRECISION_COEF:
+            single = False
+        dtype = np.dtype(np.float32 if single else np.float64)
+        prepared = self._kept_layout.prepare(self.support_vectors_, kernel, dtype, X.shape[0])
+        return dtype, kernel_blocks(as_kernel_rows(X, dtype), prepared, kernel)
+
+    def _checked_matrix(self, K: np.ndarray) -> np.ndarray:
+        K = check_array(K, dtype=np.float64, order="C", accept_large_sparse=False)
+        if K.shape[1] != self.shape_fit_[0]:
+            raise ValueError(_wrong_number_of_columns(K, self.shape_fit_[0]))
+        return K
+
+    def _dense_dual_coef(self) -> np.ndarray:
+        return self._dual_coef_.toarray() if self._sparse else self._dual_coef_
+
+
+class SingleFunction(KernelMachine):
+    """Mixin of the estimators with one decision function: regression and one class."""
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
+        X, y = self._check_training_data(X, y)
+        y = self._validate_targets(y)
+        weights = self._check_weights(sample_weight, X)
+        training = self._training(X)
+        if training.matrix is not None:
+            weights = weights[: len(training.matrix)]
+        rows = self._weighted_rows(weights)
+        problem = self._problem(rows, y[rows], weights[rows])
+        (solution,) = self._solve(training, [problem])
+        coef = self._coefficients(problem, solution)
+        is_support = coef != 0
+        n_support = np.count_nonzero(is_support)
+        self._store(
+            training,
+            support=rows[is_support],
+            dual_coef=coef[is_support].reshape(1, -1),
+            n_support=np.array([n_support, n_support]),
+            intercept=np.array([-solution.rho]),
+            n_iter=np.array([solution.n_iter]),
+        )
+        self.n_iter_ = self._num_iter.item()
+
+    def _values(self, X: Any) -> np.ndarray:
+        """The decision function of every row."""
+        dual_coef = self._dense_dual_coef()
+        dtype, blocks = self._kernel_blocks(X, dual_coef)
+        coef = dual_coef[0].astype(dtype)
+        values = np.empty(_num_samples(X))
+        for rows, K in blocks:
+            values[rows] = K @ coef
+        return values + self._intercept_[0]
+
+    def _decision_function(self, X):
+        return self._values(self._validate_for_predict(X)).reshape(-1, 1)
+
+    def _dense_predict(self, X):
+        return self._values(X)
+
+    _sparse_predict = _dense_predict
+
+
+def with_compiled_kernels(estimator: type) -> dict[str, Any]:
+    """The estimator's parameter constraints, and ``fastml.Kernel``, which their messages do not name."""
+    constraints = estimator._parameter_constraints
+    return {**constraints, "kernel": [*constraints["kernel"], Hidden(Kernel)]}
+
+
+def _wrong_number_of_columns(X: Any, n_train: int) -> str:
+    return f"X.shape[1] = {X.shape[1]} should be equal to {n_train}, the number of samples at training time"
+
+
+def _sparse_rows(dual_coef: np.ndarray) -> Any:
+    """As scikit-learn has them after a fit on sparse input: zeros stored too."""
+    n_rows, n_support = dual_coef.shape
+    if not n_support:
+        return _align_api_if_sparse(sparse.csr_array([[]]))
+    indices = np.tile(np.arange(n_support), n_rows)
+    indptr = np.arange(n_rows + 1) * n_support
+    return _align_api_if_sparse(sparse.csr_array((dual_coef.ravel(), indices, indptr), dual_coef.shape))

@@ -1,0 +1,62 @@
+"""The dual problems of the five kernel machines, as the solver takes them.
+
+References
+----------
+C.-C. Chang, C.-J. Lin, "LIBSVM: A Library for Support Vector Machines", ACM TIST 2(3), 2011, section 2 and 4.1.2
+(feasible starting points).
+"""
+
+import numpy as np
+
+from fastml.solvers.smo import Problem
+
+
+def c_svc(rows, y, C):
+    """C-support vector classification (eq. 2): y in {-1, +1} and the bounds C of the given rows."""
+    n = len(rows)
+    return Problem(rows, y, np.full(n, -1.0), C, np.zeros(n))
+
+
+def nu_svc(rows, y, C, nu):
+    """nu-support vector classification (eq. 6): the alphas of either class sum to half of nu times all bounds."""
+    half = nu * C.sum() / 2.0
+    alpha = np.where(y > 0, _fill(np.where(y > 0, C, 0.0), half), _fill(np.where(y > 0, 0.0, C), half))
+    return Problem(rows, y, np.zeros(len(rows)), C, alpha, nu=True)
+
+
+def one_class(rows, C, nu):
+    """The distribution's support (eq. 8): all alphas sum to nu times all bounds."""
+    n = len(rows)
+    return Problem(rows, np.ones(n), np.zeros(n), C, _fill(C, nu * C.sum()))
+
+
+def epsilon_svr(rows, target, C, epsilon):
+    """epsilon-support vector regression (eq. 9): a variable pulling up and one pulling down for every row."""
+    n = len(rows)
+    p = np.concatenate([epsilon - target, epsilon + target])
+    return Problem(np.tile(rows, 2), _up_and_down(n), p, np.tile(C, 2), np.zeros(2 * n))
+
+
+def nu_svr(rows, target, C, nu):
+    """nu-support vector regression (eq. 12): either half sums to half of nu times all bounds."""
+    half = _fill(C, nu * C.sum() / 2.0)
+    p = np.concatenate([-target, target])
+    return Problem(np.tile(rows, 2), _up_and_down(len(rows)), p, np.tile(C, 2), np.tile(half, 2), nu=True)
+
+
+def regression_coefficients(problem, solution):
+    """Of every row: what pulls up less what pulls down."""
+    up, down = solution.alpha.reshape(2, -1)
+    return up - down
+
+
+def _up_and_down(n):
+    return np.repeat([1.0, -1.0], n)
+
+
+def _fill(C, total):
+    """Raise the first variables to their bounds until ``total`` is spent."""
+    if not np.isfinite(total):
+        raise ValueError("The sum of the sample weights, times C, is not finite.")
+    spent_before = np.concatenate([[0.0], np.cumsum(C)[:-1]])
+    return np.clip(total - spent_before, 0.0, C)
