@@ -1,5 +1,5 @@
 """The contract of ``kernels.reference`` on the CPU: compiled C at the processor's instruction-set level."""
 
-from fastml.kernels.cpu import arrays, sgd
+from fastml.kernels.cpu import arrays, dual_cd, newton, sgd
 
-__all__ = ["arrays", "sgd"]
+__all__ = ["arrays", "dual_cd", "newton", "sgd"]

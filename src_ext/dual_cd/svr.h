@@ -1,0 +1,70 @@
+/* Ho and Lin (2012), algorithm 4: the dual of the epsilon-insensitive loss, or of its square, with shrinking. */
+
+INLINE void OF(svr, VARIANT)(const linear_data *data, cd_model *model, double work, const bool squared) {
+    cd_record *record = model->record;
+    int32_t *order = model->order;
+    double *w = model->coef, *beta = model->dual, intercept = record->intercept;
+    const double bias = data->bias, epsilon = record->epsilon;
+    while (!record->done && work > 0.0) {
+        if (!record->in_sweep)
+            begin_sweep(model, 0.0, 0.0);
+        int64_t s = record->cursor, n_active = record->n_active;
+        double largest = record->largest, sum = record->smallest;
+        const double bound = record->bound_above;
+        while (s < n_active && work > 0.0) {
+            ptrdiff_t i = order[s];
+            ROW row = OF(row_at, VARIANT)(data, i);
+            OF(prefetch, VARIANT)(data, order, s, n_active);
+            work -= (double)row.n + WORK_PER_STEP;
+            double cost = linear_cost(data, record->cost_positive, record->cost_positive, 1.0, i);
+            double upper = squared ? INFINITY : cost, diagonal = squared ? 0.5 / cost : 0.0, b = beta[i];
+            double gradient = OF(dot, VARIANT)(row, w) + bias * intercept - data->value[i] + diagonal * b;
+            double above = gradient + epsilon, below = gradient - epsilon, violation;
+            if (b == 0.0)
+                violation = above < 0.0 ? -above : below > 0.0 ? below : 0.0;
+            else if (b >= upper)
+                violation = above > 0.0 ? above : 0.0;
+            else if (b <= -upper)
+                violation = below < 0.0 ? -below : 0.0;
+            else
+                violation = fabs(b > 0.0 ? above : below);
+            if (b == 0.0        ? above > bound && below < -bound
+                : b >= upper    ? above < -bound
+                : b <= -upper && below > bound) {
+                drop(order, s, &n_active);
+                continue;
+            }
+            largest = violation > largest ? violation : largest;
+            sum += violation;
+            s++;
+            double curvature = data->sq_norm[i] + diagonal;
+            double step = above < curvature * b   ? -above / curvature
+                          : below > curvature * b ? -below / curvature
+                                                  : -b;
+            if (fabs(step) < SHORTEST_STEP)
+                continue;
+            double moved = b + step;
+            moved = moved < -upper ? -upper : moved > upper ? upper : moved;
+            beta[i] = moved;
+            step = moved - b;
+            if (step != 0.0) {
+                OF(add, VARIANT)(row, w, step);
+                intercept += step * bias;
+            }
+        }
+        record->cursor = s;
+        record->n_active = n_active;
+        record->largest = largest;
+        record->smallest = sum;
+        if (s >= n_active)
+            end_sweep_by_sum(record);
+    }
+    record->intercept = intercept;
+}
+
+static void OF(svr_linear, VARIANT)(const linear_data *data, cd_model *model, double work) {
+    OF(svr, VARIANT)(data, model, work, false);
+}
+static void OF(svr_squared, VARIANT)(const linear_data *data, cd_model *model, double work) {
+    OF(svr, VARIANT)(data, model, work, true);
+}
