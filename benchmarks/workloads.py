@@ -8,11 +8,12 @@ import importlib
 import os
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_iris, load_svmlight_file
 
 SCALE = float(os.environ.get("FASTML_BENCH_SCALE", "1"))
 N_THREADS = 2
@@ -38,7 +39,7 @@ class Workload(NamedTuple):
     load : callable
         ``load() -> Data``, the same every time.
     estimator : str
-        In ``linear_model`` of both packages.
+        In ``module`` of both packages.
     params : dict
         For both.
     peer_jobs : int or None
@@ -47,6 +48,7 @@ class Workload(NamedTuple):
         Fits of each side.
     statistic : {"best", "median"}
         Which of them counts; the median for fits so short that the best one is luck.
+    module : str
     """
 
     name: str
@@ -57,11 +59,12 @@ class Workload(NamedTuple):
     peer_jobs: int | None = None
     rounds: int = 5
     statistic: str = "best"
+    module: str = "linear_model"
 
     def build(self, package: str, **params: Any) -> Any:
         """The estimator from ``package``, "fastml" or "sklearn", at that package's best setting."""
-        module = importlib.import_module(f"{package}.linear_model")
-        jobs = {} if package == "fastml" else {"n_jobs": self.peer_jobs}
+        module = importlib.import_module(f"{package}.{self.module}")
+        jobs = {} if package == "fastml" or self.peer_jobs is None else {"n_jobs": self.peer_jobs}
         return getattr(module, self.estimator)(**{**self.params, **jobs, **params})
 
 
@@ -106,6 +109,13 @@ def iris() -> Data:
     return Data(*load_iris(return_X_y=True))
 
 
+@lru_cache(maxsize=1)
+def a9a() -> Data:
+    """Rows 0 to 25,999 of a9a as the svmlight reader gives them: CSR of float64, 123 columns, all values 1."""
+    X, y = load_svmlight_file(Path(os.environ["FASTML_DATA"]) / "a9a.svm.gz", n_features=123)
+    return Data(X[: scaled(26_000)], y[: scaled(26_000)], X[26_000:], y[26_000:])
+
+
 EPOCHS = {"max_iter": 5, "tol": None, "random_state": 0}
 LOG_LOSS = {"loss": "log_loss", **EPOCHS}
 
@@ -140,5 +150,31 @@ IRIS = Workload(
     rounds=51,
     statistic="median",
 )
+LINEAR_SVC_A9A = Workload(
+    "linear-svc-a9a",
+    "LinearSVC: a9a, CSR 26,000 × 123 float64, 360,614 non-zeros, 2 classes",
+    a9a,
+    "LinearSVC",
+    {},
+    rounds=15,
+    module="svm",
+)
+LINEAR_SVC_A9A_DUAL = LINEAR_SVC_A9A._replace(
+    name="linear-svc-a9a-dual",
+    title="LinearSVC, dual, 100 sweeps: a9a",
+    params={"dual": True, "max_iter": 100, "random_state": 0},
+    rounds=5,
+)
+LINEAR_SVC_IRIS = Workload(
+    "linear-svc-iris",
+    "LinearSVC: iris, 150 × 4 float64, 3 classes",
+    iris,
+    "LinearSVC",
+    {},
+    rounds=51,
+    statistic="median",
+    module="svm",
+)
 SGD = (SGD_MNIST, SGD_DENSE, SGD_CSR, IRIS)
-BY_NAME = {workload.name: workload for workload in SGD}
+LINEAR_SVM = (LINEAR_SVC_A9A, LINEAR_SVC_A9A_DUAL, LINEAR_SVC_IRIS)
+BY_NAME = {workload.name: workload for workload in (*SGD, *LINEAR_SVM)}

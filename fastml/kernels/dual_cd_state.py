@@ -21,7 +21,10 @@ MODEL = np.dtype(
         ("n_iter", "i8"),  # sweeps done
         ("done", "i8"),
         ("intercept", "f8"),  # weight of the bias; unused where coef has it
-        ("largest", "f8"),  # of this sweep: largest and smallest projected gradient, or largest violation and sum
+        (
+            "largest",
+            "f8",
+        ),  # of this sweep: largest and smallest projected gradient, or largest violation and sum
         ("smallest", "f8"),
         ("bound_above", "f8"),  # of the last sweep: what lies beyond is shrunk
         ("bound_below", "f8"),

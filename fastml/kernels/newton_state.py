@@ -30,7 +30,16 @@ MODEL = np.dtype(
     ]
 )
 
-VECTORS = ("weights", "trial_weights", "gradient", "trial_gradient", "step", "residual", "direction", "product")
+VECTORS = (
+    "weights",
+    "trial_weights",
+    "gradient",
+    "trial_gradient",
+    "step",
+    "residual",
+    "direction",
+    "product",
+)
 
 
 @dataclass

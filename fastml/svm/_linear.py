@@ -118,12 +118,16 @@ class LinearSVC(LinearFit, _SklearnLinearSVC):
             )
         if self.class_weight is None:
             return np.ones(len(self.classes_))
-        return compute_class_weight(self.class_weight, classes=self.classes_, y=y, sample_weight=sample_weight)
+        return compute_class_weight(
+            self.class_weight, classes=self.classes_, y=y, sample_weight=sample_weight
+        )
 
     def _solve(self, data: Data, class_cost: np.ndarray, is_dual: bool, seed: int) -> Solution:
         verbose = bool(self.verbose)
         if self.multi_class == "crammer_singer":
-            solution = dual_cd.solve_crammer_singer(data, class_cost, tol=self.tol, seed=seed, verbose=verbose)
+            solution = dual_cd.solve_crammer_singer(
+                data, class_cost, tol=self.tol, seed=seed, verbose=verbose
+            )
             return _difference(solution) if len(class_cost) == 2 else solution
         if self.penalty == "l1":
             problems = self._problems(data, class_cost, by_smaller_class=True)
@@ -238,6 +242,8 @@ class LinearSVR(LinearFit, _SklearnLinearSVR):
             For invalid input, or parameters that no solver takes together.
         """
         self._require_cpu()
+        if self.epsilon < 0.0:
+            raise ValueError(f"epsilon must not be negative (p < 0); got {self.epsilon!r}.")
         with unchanged_on_error(self):
             X, y = check_X_y(self, X, y, reset=True)
             is_dual = self._is_dual(X, "l2", "ovr")
@@ -251,7 +257,11 @@ class LinearSVR(LinearFit, _SklearnLinearSVR):
         return self
 
     def _solve(self, data: Data, is_dual: bool, seed: int) -> Solution:
-        shared: dict[str, Any] = {"epsilon": self.epsilon, "max_iter": self.max_iter, "verbose": bool(self.verbose)}
+        shared: dict[str, Any] = {
+            "epsilon": self.epsilon,
+            "max_iter": self.max_iter,
+            "verbose": bool(self.verbose),
+        }
         if not is_dual:
             return newton.solve(data, [Binary(1, self.C, self.C, self.tol)], **shared)
         squared = self.loss == "squared_epsilon_insensitive"

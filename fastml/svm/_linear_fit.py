@@ -22,6 +22,14 @@ MAX_SEED = np.iinfo(np.int32).max
 class LinearFit:
     """Mixin: from an estimator's parameters to the solvers' data, and from their solution to the attributes."""
 
+    # scikit-learn's parameters.
+    dual: Any
+    loss: Any
+    random_state: Any
+    intercept_scaling: Any
+    fit_intercept: Any
+    max_iter: Any
+
     def _require_cpu(self) -> None:
         """An explicit "cuda" is not quietly overruled.
 
@@ -31,8 +39,8 @@ class LinearFit:
         """
         if get_config()["device"] == "cuda":
             raise RuntimeError(
-                f"{type(self).__name__} runs on the CPU only: coordinate descent is a chain of short steps, which leaves "
-                "a GPU idle. Use fastml.set_config(device='auto') or device='cpu'."
+                f"{type(self).__name__} runs on the CPU only: coordinate descent is a chain of short steps, which "
+                "leaves a GPU idle. Use fastml.set_config(device='auto') or device='cpu'."
             )
 
     def _is_dual(self, X: Any, penalty: str, multi_class: str) -> bool:
@@ -61,7 +69,7 @@ class LinearFit:
             warnings.warn(
                 "Liblinear failed to converge, increase the number of iterations.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,  # past fit and the wrapper that validates parameters
             )
 
 

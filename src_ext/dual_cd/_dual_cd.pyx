@@ -215,7 +215,7 @@ def _scatter(const real_type[::1] data, const index_type[::1] indices, const ind
 def transposed_csr(X, double bias):
     """See ``fastml.kernels.reference.dual_cd.transposed``."""
     n_rows, n_columns = X.shape
-    n_values = int(X.indptr[-1])
+    n_values = int(X.indptr[n_rows])
     n_all = n_values + (n_rows if bias else 0)
     index = X.indptr.dtype if n_all <= np.iinfo(X.indptr.dtype).max else np.dtype(np.int64)
     indices, old_indptr = X.indices.astype(index, copy=False), X.indptr.astype(index, copy=False)
@@ -223,9 +223,9 @@ def transposed_csr(X, double bias):
     new_indices = np.empty(n_all, index)
     new_indptr = np.zeros(n_columns + 1 + (bias != 0.0), index)
     np.cumsum(np.bincount(indices[:n_values], minlength=n_columns), out=new_indptr[1 : n_columns + 1])
-    _scatter(X.data, indices, old_indptr, new_data, new_indices, new_indptr[:-1].copy())
+    _scatter(X.data, indices, old_indptr, new_data, new_indices, new_indptr[:n_columns].copy())
     if bias:
-        new_indptr[-1] = n_all
+        new_indptr[n_columns + 1] = n_all
         new_data[n_values:] = bias
         new_indices[n_values:] = np.arange(n_rows)
     return CSR(new_data, new_indices, new_indptr, (len(new_indptr) - 1, n_rows))

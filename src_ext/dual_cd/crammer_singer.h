@@ -2,8 +2,8 @@
  *
  * A step solves the sub-problem of one row over its active classes,
  *     min_a  A/2 sum_m a_m^2 + sum_m B_m a_m   subject to  sum_m a_m = 0,  a_m <= C [m is the row's class].
- * record->first is 1 while every row and class is looked at; record->bound_below is the tolerance at which they
- * next are, which comes down to tol by halves.
+ * record->first is 1 while every row and class is looked at; record->bound_below is the tolerance at which
+ * they next are, which comes down to tol by halves.
  */
 
 #ifndef FASTML_CRAMMER_SINGER_ONCE

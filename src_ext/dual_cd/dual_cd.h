@@ -1,4 +1,5 @@
-/* Coordinate descent for linear support vector machines. The specification is kernels/reference/dual_cd.py. */
+/* Coordinate descent for linear support vector machines. The specification is kernels/reference/dual_cd.py.
+ */
 #ifndef FASTML_DUAL_CD_H
 #define FASTML_DUAL_CD_H
 

@@ -1,8 +1,8 @@
 /* Everything that one element type and storage of X needs. */
-#include "svc.h"
-#include "svr.h"
 #include "crammer_singer.h"
 #include "l1.h"
+#include "svc.h"
+#include "svr.h"
 
 static void OF(sq_norms, VARIANT)(const linear_data *data, double *sq_norm) {
     for (ptrdiff_t i = 0; i < data->n_rows; i++) {

@@ -33,23 +33,22 @@ INLINE void OF(svc, VARIANT)(const linear_data *data, cd_model *model, double wo
             double y = linear_target(data, record->positive_class, i);
             double cost = linear_cost(data, record->cost_positive, record->cost_negative, y, i);
             double upper = squared ? INFINITY : cost, diagonal = squared ? 0.5 / cost : 0.0, a = alpha[i];
+            double per_curvature = 1.0 / (data->sq_norm[i] + diagonal);
             double gradient = y * (OF(dot, VARIANT)(row, w) + bias * intercept) - 1.0 + diagonal * a;
-            double projected = gradient;
-            if (a == 0.0 ? gradient > record->bound_above : a == upper && gradient < record->bound_below) {
+            bool at_zero = a == 0.0, at_upper = a == upper;
+            if ((at_zero & (gradient > record->bound_above)) |
+                (at_upper & (gradient < record->bound_below))) {
                 drop(order, s, &n_active);
                 continue;
             }
-            if (a == 0.0)
-                projected = gradient < 0.0 ? gradient : 0.0;
-            else if (a == upper)
-                projected = gradient > 0.0 ? gradient : 0.0;
-            largest = projected > largest ? projected : largest;
-            smallest = projected < smallest ? projected : smallest;
+            double projected = choose(at_zero, smaller(gradient, 0.0), gradient);
+            projected = choose(at_upper, larger(gradient, 0.0), projected);
+            largest = larger(projected, largest);
+            smallest = smaller(projected, smallest);
             if (fabs(projected) > SHORTEST_STEP) {
-                double moved = a - gradient / (data->sq_norm[i] + diagonal);
-                moved = moved > 0.0 ? moved : 0.0;
-                alpha[i] = moved = moved < upper ? moved : upper;
+                double moved = smaller(larger(a - gradient * per_curvature, 0.0), upper);
                 double step = (moved - a) * y;
+                alpha[i] = moved;
                 OF(add, VARIANT)(row, w, step);
                 intercept += step * bias;
             }

@@ -1,4 +1,5 @@
-/* Ho and Lin (2012), algorithm 4: the dual of the epsilon-insensitive loss, or of its square, with shrinking. */
+/* Ho and Lin (2012), algorithm 4: the dual of the epsilon-insensitive loss, or of its square, with shrinking.
+ */
 
 INLINE void OF(svr, VARIANT)(const linear_data *data, cd_model *model, double work, const bool squared) {
     cd_record *record = model->record;
@@ -18,36 +19,28 @@ INLINE void OF(svr, VARIANT)(const linear_data *data, cd_model *model, double wo
             work -= (double)row.n + WORK_PER_STEP;
             double cost = linear_cost(data, record->cost_positive, record->cost_positive, 1.0, i);
             double upper = squared ? INFINITY : cost, diagonal = squared ? 0.5 / cost : 0.0, b = beta[i];
-            double gradient = OF(dot, VARIANT)(row, w) + bias * intercept - data->value[i] + diagonal * b;
-            double above = gradient + epsilon, below = gradient - epsilon, violation;
-            if (b == 0.0)
-                violation = above < 0.0 ? -above : below > 0.0 ? below : 0.0;
-            else if (b >= upper)
-                violation = above > 0.0 ? above : 0.0;
-            else if (b <= -upper)
-                violation = below < 0.0 ? -below : 0.0;
-            else
-                violation = fabs(b > 0.0 ? above : below);
-            if (b == 0.0        ? above > bound && below < -bound
-                : b >= upper    ? above < -bound
-                : b <= -upper && below > bound) {
+            double per_curvature = 1.0 / (data->sq_norm[i] + diagonal);
+            double gradient = OF(dot, VARIANT)(row, w) + (bias * intercept + (diagonal * b - data->value[i]));
+            double above = gradient + epsilon, below = gradient - epsilon;
+            bool at_zero = b == 0.0, at_upper = b >= upper, at_lower = b <= -upper;
+            if ((at_zero & (above > bound) & (below < -bound)) | (at_upper & (above < -bound)) |
+                (at_lower & (below > bound))) {
                 drop(order, s, &n_active);
                 continue;
             }
-            largest = violation > largest ? violation : largest;
+            double slope =
+                choose(at_zero, smaller(above, 0.0) + larger(below, 0.0), choose(b > 0.0, above, below));
+            double violation =
+                choose(at_upper, larger(slope, 0.0), choose(at_lower, larger(-slope, 0.0), fabs(slope)));
+            largest = larger(violation, largest);
             sum += violation;
             s++;
-            double curvature = data->sq_norm[i] + diagonal;
-            double step = above < curvature * b   ? -above / curvature
-                          : below > curvature * b ? -below / curvature
-                                                  : -b;
-            if (fabs(step) < SHORTEST_STEP)
-                continue;
-            double moved = b + step;
-            moved = moved < -upper ? -upper : moved > upper ? upper : moved;
-            beta[i] = moved;
-            step = moved - b;
-            if (step != 0.0) {
+            /* The minimum along the coordinate: below zero or above it, where the slopes allow, else zero. */
+            double moved = larger(b - above * per_curvature, 0.0) + smaller(b - below * per_curvature, 0.0);
+            moved = larger(smaller(moved, upper), -upper);
+            double step = moved - b;
+            if (fabs(step) >= SHORTEST_STEP) {
+                beta[i] = moved;
                 OF(add, VARIANT)(row, w, step);
                 intercept += step * bias;
             }

@@ -16,15 +16,15 @@ INLINE ROW OF(row_at, VARIANT)(const linear_data *data, ptrdiff_t i) {
 }
 
 /* Two stages: far ahead the row's bounds, nearer its first entries; the hardware prefetches longer ones. */
-INLINE void OF(prefetch, VARIANT)(const linear_data *data, const int32_t *order, ptrdiff_t step, ptrdiff_t n) {
+INLINE void OF(prefetch, VARIANT)(const linear_data *data, const int32_t *order, ptrdiff_t step,
+                                  ptrdiff_t n) {
     enum { BOUNDS_AHEAD = 12, ENTRIES_AHEAD = 6, BYTES = 256 };
     if (step + BOUNDS_AHEAD < n)
         __builtin_prefetch((const INDEX *)data->indptr + order[step + BOUNDS_AHEAD]);
     if (step + ENTRIES_AHEAD >= n)
         return;
     ROW row = OF(row_at, VARIANT)(data, order[step + ENTRIES_AHEAD]);
-    ptrdiff_t value_bytes = row.n * (ptrdiff_t)sizeof(REAL),
-              column_bytes = row.n * (ptrdiff_t)sizeof(INDEX);
+    ptrdiff_t value_bytes = row.n * (ptrdiff_t)sizeof(REAL), column_bytes = row.n * (ptrdiff_t)sizeof(INDEX);
     for (ptrdiff_t b = 0; b < value_bytes && b < BYTES; b += 64)
         __builtin_prefetch((const char *)row.x + b);
     for (ptrdiff_t b = 0; b < column_bytes && b < BYTES; b += 64)

@@ -1,5 +1,5 @@
-/* Models shared out among threads: a thread that is free takes the next one. Models do not know of each other,
-   so that who advances which does not change results. */
+/* Models shared out among threads: a thread that is free takes the next one. Models do not know of each
+   other, so that who advances which does not change results. */
 #ifndef FASTML_SHARES_H
 #define FASTML_SHARES_H
 

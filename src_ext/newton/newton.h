@@ -21,7 +21,8 @@ typedef struct {
     nt_record *record;
     ptrdiff_t n_vector; /* length of a vector: features and bias, padded with zeros to whole vectors */
     double *vectors;    /* 8 x n_vector: in the order of enum nt_vector */
-    /* Rows in blocks, each of which one thread walks: block b has rows block_start[b] to block_start[b + 1]. */
+    /* Rows in blocks, each of which one thread walks: block b has rows block_start[b] to block_start[b + 1].
+     */
     ptrdiff_t n_blocks;
     const int64_t *block_start;
     double *partial;     /* n_blocks x n_vector: sums over a block */
@@ -39,7 +40,8 @@ typedef struct {
     double (*evaluate[2])(const linear_data *data, nt_model *model, int block, const double *w, int list);
     /* Sum of C (x.v) x over the active rows into partial. */
     void (*product)(const linear_data *data, nt_model *model, int block, const double *v, int list);
-    /* Bring the block's share of the Hessian up to the list; with `count`, only tell how many multiply-adds. */
+    /* Bring the block's share of the Hessian up to the list; with `count`, only tell how many multiply-adds.
+     */
     double (*update_hessian)(const linear_data *data, nt_model *model, int block, int list, bool count);
 } nt_passes;
 

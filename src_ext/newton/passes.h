@@ -1,8 +1,8 @@
 /* The passes over rows, for one element type and storage. */
 
 /* A row is read once: its margin, whether it has a loss, and its part of the gradient. */
-INLINE double OF(evaluate, VARIANT)(const linear_data *data, nt_model *model, int block, const double *w, int list,
-                                    const bool classifies) {
+INLINE double OF(evaluate, VARIANT)(const linear_data *data, nt_model *model, int block, const double *w,
+                                    int list, const bool classifies) {
     const nt_record *record = model->record;
     const double bias = data->bias, bias_weight = bias != 0.0 ? w[data->n_features] : 0.0;
     double *gradient = model->partial + block * model->n_vector;
@@ -16,7 +16,8 @@ INLINE double OF(evaluate, VARIANT)(const linear_data *data, nt_model *model, in
         double residual = OF(dot, VARIANT)(row, w) + bias * bias_weight - y;
         if (classifies ? y * residual >= 0.0 : fabs(residual) <= record->epsilon)
             continue;
-        double cost = linear_cost(data, record->cost_positive, record->cost_negative, classifies ? y : 1.0, i);
+        double cost =
+            linear_cost(data, record->cost_positive, record->cost_negative, classifies ? y : 1.0, i);
         if (cost == 0.0)
             continue;
         if (!classifies)
@@ -47,7 +48,8 @@ INLINE double OF(cost_at, VARIANT)(const linear_data *data, const nt_record *rec
     return linear_cost(data, record->cost_positive, record->cost_negative, y, i);
 }
 
-static void OF(product, VARIANT)(const linear_data *data, nt_model *model, int block, const double *v, int list) {
+static void OF(product, VARIANT)(const linear_data *data, nt_model *model, int block, const double *v,
+                                 int list) {
     const double bias = data->bias, bias_part = bias != 0.0 ? bias * v[data->n_features] : 0.0;
     const int32_t *active = model->active[list] + model->block_start[block];
     const ptrdiff_t n_active = model->n_active[list * model->n_blocks + block];
@@ -55,7 +57,8 @@ static void OF(product, VARIANT)(const linear_data *data, nt_model *model, int b
     memset(sum, 0, (size_t)model->n_vector * sizeof(double));
     for (ptrdiff_t k = 0; k < n_active; k++) {
         ROW row = OF(row_at, VARIANT)(data, active[k]);
-        double c = OF(cost_at, VARIANT)(data, model->record, active[k]) * (OF(dot, VARIANT)(row, v) + bias_part);
+        double c =
+            OF(cost_at, VARIANT)(data, model->record, active[k]) * (OF(dot, VARIANT)(row, v) + bias_part);
         OF(add, VARIANT)(row, sum, c);
         bias_sum += c;
     }
@@ -64,7 +67,8 @@ static void OF(product, VARIANT)(const linear_data *data, nt_model *model, int b
 }
 
 /* Add c x x' to the lower triangle; what a dense row's whole vectors leave above it is written over later. */
-INLINE void OF(add_outer, VARIANT)(const linear_data *data, ROW row, double *hessian, ptrdiff_t stride, double c) {
+INLINE void OF(add_outer, VARIANT)(const linear_data *data, ROW row, double *hessian, ptrdiff_t stride,
+                                   double c) {
     for (ptrdiff_t e = 0; e < row.n; e++) {
         double *line = hessian + COLUMN(row, e) * stride, scaled = c * row.x[e];
 #ifdef DENSE

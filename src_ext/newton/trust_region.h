@@ -2,9 +2,10 @@
  * conjugate gradients. One pass over the rows between two looks at the budget of work.
  *
  * Products with the Hessian I + 2 X' D X, where D has C of the active rows, either go over these rows, or are
- * with the matrix itself, once making it costs no more than the products over rows have cost since it was last
- * made (as with renting skis, at most twice the work of the better choice). From step to step few rows become
- * active or cease to be: the matrix is corrected for them. On a9a this takes 187 products from 60 ms to 8.
+ * with the matrix itself, once making it costs no more than the products over rows have cost since it was
+ * last made (as with renting skis, at most twice the work of the better choice). From step to step few rows
+ * become active or cease to be: the matrix is corrected for them. On a9a this takes 187 products from 60 ms
+ * to 8.
  */
 #ifndef FASTML_TRUST_REGION_H
 #define FASTML_TRUST_REGION_H
@@ -54,7 +55,8 @@ static void pass_over_block(void *context, int block, int n_blocks) {
     const linear_data *data = run->data;
     switch (run->kind) {
     case EVALUATE:
-        run->sums[block] = run->passes->evaluate[data->label ? 0 : 1](data, run->model, block, run->vector, run->list);
+        run->sums[block] =
+            run->passes->evaluate[data->label ? 0 : 1](data, run->model, block, run->vector, run->list);
         break;
     case MULTIPLY:
         run->passes->product(data, run->model, block, run->vector, run->list);
@@ -156,7 +158,8 @@ static void begin_direction(nt_run *run) {
     record->phase = PHASE_DIRECTION;
 }
 
-/* Where the step, moved along the direction, leaves the trust region: the positive root of |s + t d| = radius. */
+/* Where the step, moved along the direction, leaves the trust region: the positive root of |s + t d| =
+ * radius. */
 static double to_boundary(double sq_step, double across, double sq_direction, double radius) {
     double room = radius * radius - sq_step, root = sqrt(across * across + sq_direction * room);
     return across >= 0.0 ? room / (across + root) : (root - across) / sq_direction;
@@ -169,7 +172,8 @@ static double refine_direction(nt_run *run) {
     const ptrdiff_t n = run->model->n_vector;
     double *step = vector_of(run, STEP), *residual = vector_of(run, RESIDUAL);
     double *direction = vector_of(run, DIRECTION), *product = vector_of(run, PRODUCT);
-    if (sqrt(record->sq_residual) <= 0.1 * record->gradient_norm || record->n_products > PRODUCTS_PER_DIMENSION * n) {
+    if (sqrt(record->sq_residual) <= 0.1 * record->gradient_norm ||
+        record->n_products > PRODUCTS_PER_DIMENSION * n) {
         record->phase = PHASE_TRIAL;
         return 0.0;
     }

@@ -4,7 +4,7 @@ import numpy as np
 
 from fastml._config import effective_n_threads
 from fastml._csr import CSR
-from fastml.kernels.cpu import _dual_cd
+from fastml.kernels.cpu import _dual_cd as compiled  # type: ignore[attr-defined]
 
 __all__ = ["crammer_singer", "l1", "sq_norms", "svc", "svr", "transposed"]
 
@@ -13,23 +13,23 @@ MIN_WORK_TO_FORK = 20_000
 
 
 def svc(data, models, squared, work):
-    _dual_cd.svc(data, models, squared, work, _n_threads(data.X, models))
+    compiled.svc(data, models, squared, work, _n_threads(data.X, models))
 
 
 def svr(data, models, squared, work):
-    _dual_cd.svr(data, models, squared, work, _n_threads(data.X, models))
+    compiled.svr(data, models, squared, work, _n_threads(data.X, models))
 
 
 def crammer_singer(data, model, work):
-    _dual_cd.crammer_singer(data, model, work)
+    compiled.crammer_singer(data, model, work)
 
 
 def l1(X_transposed, models, work):
-    _dual_cd.l1(X_transposed, models, work, _n_threads(X_transposed, models))
+    compiled.l1(X_transposed, models, work, _n_threads(X_transposed, models))
 
 
 def sq_norms(X, bias):
-    return _dual_cd.sq_norms(X, bias)
+    return compiled.sq_norms(X, bias)
 
 
 def transposed(X, bias):
@@ -38,7 +38,7 @@ def transposed(X, bias):
         result[: X.shape[1]] = X.T
         result[X.shape[1] :] = bias
         return result
-    return _dual_cd.transposed_csr(X, bias)
+    return compiled.transposed_csr(X, bias)
 
 
 def _n_threads(X, models):

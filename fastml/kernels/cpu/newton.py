@@ -4,7 +4,7 @@ import numpy as np
 
 from fastml._config import effective_n_threads
 from fastml._csr import CSR
-from fastml.kernels.cpu import _newton
+from fastml.kernels.cpu._newton import advance as advance_compiled
 
 __all__ = ["advance", "block_starts"]
 
@@ -20,7 +20,7 @@ MAX_BLOCKS = 64
 def advance(data, models, work):
     many = len(models) > 1 and _n_values(data.X) * len(models) >= MIN_WORK_TO_FORK
     shared = len(models) == 1 and len(models[0].block_start) > 2
-    _newton.advance(data, models, work, effective_n_threads() if many or shared else 1)
+    advance_compiled(data, models, work, effective_n_threads() if many or shared else 1)
 
 
 def block_starts(X, n_models):

@@ -6,7 +6,9 @@ from fastml.kernels.dual_cd_state import MODEL
 from fastml.solvers._models import Binary
 
 
-def initial_record(problem: Binary, n_coordinates: int, max_iter: int, seed: int, epsilon: float = 0.0) -> np.ndarray:
+def initial_record(
+    problem: Binary, n_coordinates: int, max_iter: int, seed: int, epsilon: float = 0.0
+) -> np.ndarray:
     """Nothing shrunk, no bounds yet; done at once where no sweep is allowed.
 
     Parameters

@@ -55,7 +55,9 @@ def solve_svc(
                                      problem.cost_negative), problem)  # fmt: skip
         return _dual(data, problem, order, max_iter, seed + k, 0.0)
 
-    return _run(data, make, lambda models: dual_cd.svc(data, models, squared, WORK_PER_CALL), len(problems), verbose)
+    return _run(
+        data, make, lambda models: dual_cd.svc(data, models, squared, WORK_PER_CALL), len(problems), verbose
+    )
 
 
 def solve_svr(
@@ -157,7 +159,9 @@ def _with_sq_norm(data, dual_cd):
 def _rows(data, cost, problem):
     """The rows that have a loss; all of them, mostly, and that is quickly told."""
     n_rows = data.X.shape[0]
-    if data.sample_weight is None and (cost is None or min(problem.cost_positive, problem.cost_negative) > 0.0):
+    if data.sample_weight is None and (
+        cost is None or min(problem.cost_positive, problem.cost_negative) > 0.0
+    ):
         return np.arange(n_rows, dtype=np.int32)
     cost = np.ones(n_rows) if cost is None else cost
     return rows_with_loss(cost if data.sample_weight is None else cost * data.sample_weight)

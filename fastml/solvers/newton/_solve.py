@@ -76,10 +76,15 @@ def solve(
 
 def _model(problem, starts, n_rows, size, epsilon, max_iter):
     record = np.zeros(1, MODEL)
-    record[0] = (problem.positive_class, problem.cost_positive, problem.cost_negative, epsilon, problem.tol,
-                 max_iter, *[0] * (len(MODEL) - 6))  # fmt: skip
-    record["finite"] = 1
-    record["done"] = max_iter == 0
+    first = record[0]
+    first["positive_class"] = problem.positive_class
+    first["cost_positive"] = problem.cost_positive
+    first["cost_negative"] = problem.cost_negative
+    first["epsilon"] = epsilon
+    first["tol"] = problem.tol
+    first["max_iter"] = max_iter
+    first["finite"] = 1
+    first["done"] = max_iter == 0
     n_vector, n_blocks = size + -size % PADDING, len(starts) - 1
     return Newton(
         record=record,
