@@ -62,7 +62,8 @@ class LinearSVC(LinearFit, _SklearnLinearSVC):
 
     References
     ----------
-    C.-J. Lin, R. C. Weng, S. S. Keerthi, "Trust Region Newton Method for Large-Scale Logistic Regression", JMLR 9, 2008.
+    C.-J. Lin, R. C. Weng, S. S. Keerthi, "Trust Region Newton Method for Large-Scale Logistic Regression", JMLR 9,
+    2008.
     C.-J. Hsieh et al., "A Dual Coordinate Descent Method for Large-scale Linear SVM", ICML 2008.
     S. S. Keerthi et al., "A Sequential Dual Method for Large Scale Multi-Class Linear SVMs", KDD 2008.
     G.-X. Yuan et al., "A Comparison of Optimization Methods and Software for Large-scale L1-regularized Linear

@@ -1,4 +1,4 @@
-"""Coordinate descent for linear support vector machines: one dual variable, or with an l1 penalty one weight, at a time.
+"""Coordinate descent for linear support vector machines: one dual variable at a time, or with an l1 penalty one weight.
 
 ``svc`` (Hsieh et al., algorithm 3) and ``svr`` (Ho and Lin, algorithm 4) keep w = sum_i dual_i x_i (classification:
 dual_i y_i x_i) beside the dual, so that the slope along a coordinate is one inner product with a row, and a step one
@@ -40,7 +40,9 @@ MAX_HALVINGS = 20
 
 
 def svc(data, models, squared, work):
-    """Advance models of the hinge loss's dual: min 1/2 |sum_i a_i y_i x_i|^2 + sum_i d_i/2 a_i^2 - a_i, 0 <= a_i <= C_i.
+    """Advance models of the hinge loss's dual.
+
+    min 1/2 |sum_i a_i y_i x_i|^2 + sum_i d_i/2 a_i^2 - a_i, 0 <= a_i <= C_i.
 
     For the squared loss d_i = 1 / (2 C_i), and there is no upper bound; otherwise d_i = 0.
 
@@ -195,7 +197,9 @@ def _crammer_singer_sweep(data, model, record):
         s += 1
         if largest - smallest > SHORTEST_STEP:
             record["largest"] = max(record["largest"], largest - smallest)
-            moved = _row_solution(gradient[classes], alpha[classes], bound[classes], bound[own], data.sq_norm[i])
+            moved = _row_solution(
+                gradient[classes], alpha[classes], bound[classes], bound[own], data.sq_norm[i]
+            )
             step = moved - alpha[classes]
             model.coef[:, classes] += np.outer(x, np.where(abs(step) >= SHORTEST_STEP, step, 0.0))
             alpha[classes] = moved

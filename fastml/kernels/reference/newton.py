@@ -1,8 +1,9 @@
 """Trust-region Newton method for squared hinge and squared epsilon-insensitive losses with an l2 penalty.
 
-The objective is f(w) = 1/2 |w|^2 + sum_i C_i loss_i, with the loss max(0, 1 - y_i w.x_i)^2, or max(0, |y_i - w.x_i| -
-epsilon)^2. Its gradient is w + 2 sum_i C_i r_i x_i over the active rows, those that have a loss, where r_i is w.x_i - y_i
-(regression: less epsilon by its sign); its generalised Hessian (Mangasarian) I + 2 sum_i C_i x_i x_i' over the same rows.
+The objective is f(w) = 1/2 |w|^2 + sum_i C_i loss_i, with the loss max(0, 1 - y_i w.x_i)^2, or
+max(0, |y_i - w.x_i| - epsilon)^2. Its gradient is w + 2 sum_i C_i r_i x_i over the active rows, those that have a loss,
+where r_i is w.x_i - y_i (regression: less epsilon by its sign); its generalised Hessian (Mangasarian)
+I + 2 sum_i C_i x_i x_i' over the same rows.
 
 Each Newton step (Lin, Weng and Keerthi, algorithms 1 and 2) minimises the quadratic model by conjugate gradients, until
 its residual is a tenth of the gradient or the step leaves the trust region, whose radius follows the ratio of actual to
@@ -23,8 +24,8 @@ from fastml.kernels.reference.dual_cd import _dense_row
 __all__ = ["advance", "block_starts"]
 
 LEFT_OUT = {
-    "cuda": "it serves the default of LinearSVC, whose other solvers stay on the CPU; a fit on a9a takes some 10 ms, of "
-    "which a hundred launches in a row would be a tenth to a half"
+    "cuda": "it is the default of LinearSVC, whose other solvers stay on the CPU: a fit on a9a takes some 10 ms, of "
+    "which two hundred launches in a row, at tens of microseconds each, would be half"
 }
 
 # Algorithm 1's constants.

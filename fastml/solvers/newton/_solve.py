@@ -22,7 +22,9 @@ def solve(
     device: str = "cpu",
     verbose: bool = False,
 ) -> Solution:
-    """Minimise 1/2 |w|^2 + sum_i C_i max(0, 1 - y_i w.x_i)^2, or for float64 targets that of max(0, |y - w.x| - epsilon)^2.
+    """Minimise 1/2 |w|^2 + sum_i C_i max(0, 1 - y_i w.x_i)^2.
+
+    For float64 targets the loss is max(0, |y_i - w.x_i| - epsilon)^2.
 
     Parameters
     ----------
