@@ -12,7 +12,7 @@ JOBS ?= 2
 BIN := $(VENV)/bin
 # What the compiled kernels are made of; _*.c is Cython's output.
 KERNEL_SOURCES := setup.py pyproject.toml fastml/kernels/cpu/_runtime.pxd \
-	$(shell find src_ext -name '*.pyx' -o -name '*.h' -o -name '*.c' ! -name '_*.c')
+	$(shell find src_ext -name '*.pyx' -o -name '*.pxi' -o -name '*.h' -o -name '*.c' ! -name '_*.c')
 C_SOURCES := $(shell find src_ext -name '*.h' -o -name '*.c' ! -name '_*.c')
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 

@@ -34,6 +34,8 @@ FAMILIES = {
     "gram": (["gram.c"], []),
     "sgd": (["sgd.c"], ["shuffle.c", "stream.c"]),
     "smo": (["smo.c"], ["select.c"]),
+    "dual_cd": (["dual_cd.c"], []),
+    "newton": (["newton.c"], []),
 }
 
 
@@ -46,7 +48,11 @@ def extension(family: str) -> Extension:
             str(folder / f"_{family}.pyx"),
             *(str((folder / name).resolve().relative_to(Path.cwd())) for name in once),
         ],
-        include_dirs=[str(SRC / "simd"), str(SRC / "runtime"), str(folder), np.get_include()],
+        include_dirs=[
+            *(str(SRC / shared) for shared in ("simd", "runtime", "linear")),
+            str(folder),
+            np.get_include(),
+        ],
         depends=[str(header) for header in SRC.glob("*/*.h")] + [str(folder / name) for name in per_level],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         extra_compile_args=[*CFLAGS, "-pthread"],

@@ -64,7 +64,7 @@ class Workload(NamedTuple):
     def build(self, package: str, **params: Any) -> Any:
         """The estimator from ``package``, "fastml" or a peer's, at that package's best setting."""
         module = importlib.import_module(f"{package}.{self.family}")
-        jobs = {} if package == "fastml" or self.family == "svm" else {"n_jobs": self.peer_jobs}
+        jobs = {} if package == "fastml" or self.peer_jobs is None else {"n_jobs": self.peer_jobs}
         return getattr(module, self.estimator)(**{**self.params, **jobs, **params})
 
 
@@ -106,7 +106,7 @@ def csr() -> Data:
 
 @lru_cache(maxsize=1)
 def a9a() -> Data:
-    """The census data of LIBSVM's collection, CSR float64; from the folder ``FASTML_DATA``."""
+    """The census data of LIBSVM's collection, CSR float64, all values 1; from the folder ``FASTML_DATA``."""
     X, y = load_svmlight_file(str(Path(os.environ["FASTML_DATA"]) / "a9a.svm.gz"), n_features=123)
     n_rows = scaled(26_000)
     return Data(X[:n_rows], y[:n_rows], X[26_000:], y[26_000:])
@@ -180,6 +180,31 @@ IRIS = Workload(
     rounds=51,
     statistic="median",
 )
+LINEAR_SVC_A9A = Workload(
+    "linear-svc-a9a",
+    "LinearSVC: a9a, CSR 26,000 × 123 float64, 360,614 non-zeros, 2 classes",
+    a9a,
+    "LinearSVC",
+    {},
+    rounds=15,
+    family="svm",
+)
+LINEAR_SVC_A9A_DUAL = LINEAR_SVC_A9A._replace(
+    name="linear-svc-a9a-dual",
+    title="LinearSVC, dual, 100 sweeps: a9a",
+    params={"dual": True, "max_iter": 100, "random_state": 0},
+    rounds=5,
+)
+LINEAR_SVC_IRIS = Workload(
+    "linear-svc-iris",
+    "LinearSVC: iris, 150 × 4 float64, 3 classes",
+    iris,
+    "LinearSVC",
+    {},
+    rounds=51,
+    statistic="median",
+    family="svm",
+)
 SGD = (SGD_MNIST, SGD_DENSE, SGD_CSR, IRIS)
 
 CENSUS = {"C": 1, "gamma": 0.05}
@@ -229,4 +254,5 @@ SVC_SMALL = tuple(
 )
 SVM_LARGE = (SVC_A9A_DENSE, SVC_A9A_SPARSE, SVC_MNIST, SVC_MNIST_10000, SVR)
 SVM = (*SVM_LARGE, *SVC_SMALL)
-BY_NAME = {workload.name: workload for workload in (*SGD, *SVM)}
+LINEAR_SVM = (LINEAR_SVC_A9A, LINEAR_SVC_A9A_DUAL, LINEAR_SVC_IRIS)
+BY_NAME = {workload.name: workload for workload in (*SGD, *SVM, *LINEAR_SVM)}

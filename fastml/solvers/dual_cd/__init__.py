@@ -1,0 +1,6 @@
+"""Coordinate descent for linear support vector machines: in the dual, and with an l1 penalty in the primal."""
+
+from fastml.solvers.dual_cd._l1 import solve_l1
+from fastml.solvers.dual_cd._solve import solve_crammer_singer, solve_svc, solve_svr
+
+__all__ = ["solve_crammer_singer", "solve_l1", "solve_svc", "solve_svr"]

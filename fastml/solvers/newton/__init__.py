@@ -1,0 +1,5 @@
+"""Trust-region Newton method for squared losses with an l2 penalty."""
+
+from fastml.solvers.newton._solve import solve
+
+__all__ = ["solve"]
