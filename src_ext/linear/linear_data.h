@@ -30,6 +30,4 @@ INLINE double linear_cost(const linear_data *data, double positive, double negat
     return data->sample_weight ? cost * data->sample_weight[i] : cost;
 }
 
-#define OF(name, kind) FASTML_PASTE(name, kind)
-
 #endif

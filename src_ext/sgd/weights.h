@@ -5,10 +5,6 @@
  */
 #include "scalars.h"
 
-#ifndef OF
-#define OF(name, kind) FASTML_PASTE(name, kind)
-#endif
-
 static void OF(fold, KIND)(const sgd_job *job, ptrdiff_t model) {
     sgd_progress *progress = &job->progress[model];
     ptrdiff_t n = job->n_features;

@@ -29,10 +29,8 @@ typedef int32_t bits_f32 __attribute__((vector_size(VEC_BYTES)));
 typedef int64_t bits_f64 __attribute__((vector_size(VEC_BYTES)));
 
 /* A template's names: OF(tile, f32) is tile_f32. */
-#ifndef OF
 #define OF_(name, kind) name##_##kind
 #define OF(name, kind) OF_(name, kind)
-#endif
 
 #define INLINE static inline __attribute__((always_inline))
 /* A function that many specialised loops share: inlined into each, it would only lengthen the build. */
