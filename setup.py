@@ -32,6 +32,7 @@ CFLAGS = ["-O3", "-std=c11", "-fno-math-errno", "-ffp-contract=fast", "-Wall", "
 FAMILIES = {
     "runtime": ([], ["threads.c", "../simd/dispatch.c"]),
     "sgd": (["sgd.c"], ["shuffle.c", "stream.c"]),
+    "smo": (["smo.c"], ["select.c"]),
 }
 
 

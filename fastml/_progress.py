@@ -12,6 +12,9 @@ class ProgressBar(Protocol):
     def update(self, n: float = 1) -> object:
         """Count ``n`` more units as done."""
 
+    def set_postfix_str(self, text: str) -> object:
+        """Show ``text`` behind the bar, in place of what was there."""
+
     def __enter__(self) -> Self: ...
 
     def __exit__(
@@ -28,6 +31,9 @@ class _HiddenBar:
     __slots__ = ()
 
     def update(self, n: float = 1) -> None:
+        pass
+
+    def set_postfix_str(self, text: str) -> None:
         pass
 
     def __enter__(self) -> Self:

@@ -1,5 +1,5 @@
 """The specification of every kernel family, in float64 NumPy: short, obviously right, slow."""
 
-from fastml.kernels.reference import arrays, sgd
+from fastml.kernels.reference import arrays, gram, sgd, smo
 
-__all__ = ["arrays", "sgd"]
+__all__ = ["arrays", "gram", "sgd", "smo"]

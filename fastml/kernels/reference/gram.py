@@ -1,0 +1,113 @@
+"""Blocks of a kernel (Gram) matrix: every row of A against every row of B.
+
+B is laid out once, by ``prepare``, for many products with different A: the training rows of a fit, the support
+vectors of a prediction. A is small: a working set, a block of rows to predict.
+
+References
+----------
+C.-C. Chang, C.-J. Lin, "LIBSVM: A Library for Support Vector Machines", ACM TIST 2(3), 2011, for the kernels.
+F. G. Van Zee, R. A. van de Geijn, "BLIS: A Framework for Rapidly Instantiating BLAS Functionality", ACM TOMS 41(3),
+2015, for the packed matrix product that the fast backends build on.
+"""
+
+import numpy as np
+
+from fastml._csr import CSR
+
+__all__ = ["gram", "prepare", "take_rows"]
+
+
+class Prepared:
+    """B, and what of it does not depend on A. Each backend has its own; these attributes are in all of them.
+
+    Attributes
+    ----------
+    shape : tuple of two int
+    dtype : dtype
+        float32 or float64: A's, and that of the blocks.
+    nbytes : int
+        Memory held besides B itself.
+    """
+
+    def __init__(self, rows):
+        self.rows = _dense(rows)
+        self.shape, self.dtype = rows.shape, rows.dtype
+        self.nbytes = self.rows.nbytes
+
+
+def prepare(B, kernel):
+    """Lay out B for ``gram`` with this kernel.
+
+    Parameters
+    ----------
+    B : C-contiguous array of shape (n_B, n_features), float32 or float64, or CSR
+    kernel : fastml._kernel.KernelFunction
+
+    Returns
+    -------
+    Prepared
+    """
+    return Prepared(B)
+
+
+def take_rows(X, rows):
+    """The rows of X with these numbers, in that order: an array or a CSR, as X is.
+
+    Parameters
+    ----------
+    X : array of shape (n, n_features), or CSR
+    rows : array of int32, of shape (n_rows,)
+
+    Returns
+    -------
+    array or CSR, of shape (n_rows, n_features)
+    """
+    if not isinstance(X, CSR):
+        return X[rows]
+    lengths = np.diff(X.indptr)[rows]
+    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(X.indptr.dtype)
+    values = [np.arange(X.indptr[row], X.indptr[row + 1]) for row in rows]
+    values = np.concatenate(values) if len(values) else np.arange(0)
+    return CSR(X.data[values], X.indices[values], indptr, (len(rows), X.shape[1]))
+
+
+def gram(A, prepared, kernel, out, n_threads=None):
+    """out[i, j] = kernel(A[i], B[j]).
+
+    Parameters
+    ----------
+    A : C-contiguous array of shape (n_A, n_features), or CSR; dense or sparse as B was, of its dtype
+    prepared : Prepared
+    kernel : fastml._kernel.KernelFunction
+        The one that B was prepared for.
+    out : array of shape (n_A, n_B), of B's dtype
+        Its rows are contiguous, at any distance from each other.
+    n_threads : int or None
+        At most so many; None is the configured number.
+    """
+    A, B = _dense(A).astype(np.float64), prepared.rows.astype(np.float64)
+    out[...] = _values(A, B, kernel)
+
+
+def _values(A, B, kernel):
+    match kernel.name:
+        case "linear":
+            return A @ B.T
+        case "poly":
+            return (kernel.gamma * (A @ B.T) + kernel.coef0) ** kernel.degree
+        case "sigmoid":
+            return np.tanh(kernel.gamma * (A @ B.T) + kernel.coef0)
+        case "rbf":
+            # From differences, not from |a|^2 - 2 a.b + |b|^2, which cancels.
+            return np.exp([-kernel.gamma * np.square(B - a).sum(axis=1) for a in A]).reshape(len(A), len(B))
+        case "custom":
+            return np.array([[kernel.function.f.py_func(a, b) for b in B] for a in A]).reshape(len(A), len(B))
+
+
+def _dense(rows):
+    if not isinstance(rows, CSR):
+        return rows
+    dense = np.zeros(rows.shape, rows.dtype)
+    owner = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
+    dense[owner, rows.indices] = rows.data
+    return dense

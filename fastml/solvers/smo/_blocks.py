@@ -1,0 +1,122 @@
+"""Problems that are one block each: their kernel matrix at once, no outer loop."""
+
+import numpy as np
+
+from fastml.kernels.smo_block import Block, Stop
+from fastml.solvers.smo._problem import solution
+
+
+def solve_as_blocks(smo, values, problems, tol, limit, n_bytes, bar):
+    """Solve small problems side by side.
+
+    Where one matrix of all their rows is no more work than one for each, they share it: in a one-vs-one classifier
+    of K classes, each pair of rows stands in one problem (different classes) or in K - 1 (the same class).
+
+    Parameters
+    ----------
+    smo : module
+        The kernel family ``smo`` of a backend.
+    values : KernelValues
+    problems : list of Problem
+        Either all nu problems or none.
+    tol : float
+    limit : int
+        Pair updates per problem, at most.
+    n_bytes : float
+        For kernel values, at most; each problem's matrix fits in twice.
+    bar : ProgressBar
+
+    Returns
+    -------
+    list of Solution
+    """
+    solutions = []
+    for group, rows in _sharing(values, problems, n_bytes):
+        K = _matrix(values, rows)
+        solutions += _solve_together(smo, K, rows, group, tol, limit, bar)
+    return solutions
+
+
+def _sharing(values, problems, n_bytes):
+    """The problems in groups, in their order, each group with the rows of a matrix that serves it."""
+    if not problems:
+        return
+    size = values.dtype.itemsize
+    copies = size * sum(len(problem.rows) ** 2 for problem in problems)
+    own = [_distinct(problem.rows) for problem in problems]
+    if len(problems) > 1:
+        used = np.zeros(values.n_samples, bool)
+        for rows in own:
+            used[rows] = True
+        shared = size * np.count_nonzero(used) ** 2
+        if shared <= size * sum(len(rows) ** 2 for rows in own) and shared + copies <= n_bytes:
+            yield problems, np.flatnonzero(used).astype(np.int32)
+            return
+    for problem, rows in zip(problems, own):
+        yield [problem], rows
+
+
+def _distinct(rows):
+    """Each row once, in order; they mostly are."""
+    return rows if (rows[1:] > rows[:-1]).all() else np.unique(rows)
+
+
+def _matrix(values, rows):
+    if values.precomputed is not None and len(rows) == values.n_samples:
+        return values.precomputed
+    K = np.empty((len(rows), len(rows)), values.dtype)
+    values.columns(rows).fill(rows, K)
+    return K
+
+
+def _solve_together(smo, K, rows, problems, tol, limit, bar):
+    nu = problems[0].nu
+    place = np.empty(rows[-1] + 1, np.int32)
+    place[rows] = np.arange(len(rows), dtype=np.int32)
+    blocks = [_block(K, rows, place, problem) for problem in problems]
+    n_updates = np.zeros(len(blocks), np.int64)
+    stops = [Stop.MAX_UPDATES] * len(blocks)
+    # Updates move the gradient by C times the largest kernel value at most, and rounding by eps of that: where it may
+    # add up to a hundredth of tol, the gradient is computed anew from alpha, once.
+    most_exact = 0.01 * tol / np.finfo(np.float64).eps
+    largest = float(np.abs(np.diagonal(K)).max(initial=0.0))
+    fresh: set[int] = set()
+    left = list(range(len(blocks)))
+    while left:
+        spare = limit - int(n_updates[left].max())
+        max_updates = min(spare, smo.updates_per_call([len(blocks[k].alpha) for k in left]))
+        solved = smo.solve_blocks([blocks[k] for k in left], tol, max_updates, nu)
+        for k, one in zip(left, solved):
+            n_updates[k] += one.n_updates
+            stops[k] = one.stop
+        bar.update(sum(one.n_updates for one in solved))
+        bar.set_postfix_str(f"violation {max(one.violation for one in solved):.3g}")
+        for k in left:
+            if (
+                stops[k] is Stop.CONVERGED
+                and n_updates[k] * largest * blocks[k].C.max() > most_exact
+                and k not in fresh
+            ):
+                blocks[k].gradient[:] = _gradient(K, blocks[k].index, problems[k], blocks[k].alpha)
+                stops[k] = Stop.MAX_UPDATES
+                fresh.add(k)
+        left = [k for k in left if stops[k] is Stop.MAX_UPDATES and n_updates[k] < limit]
+    return [
+        solution(problem, block.alpha, block.gradient, int(n), stop is not Stop.MAX_UPDATES)
+        for problem, block, n, stop in zip(problems, blocks, n_updates, stops)
+    ]
+
+
+def _block(K, rows, place, problem):
+    index = None if rows is problem.rows else place[problem.rows]
+    alpha = problem.alpha.copy()
+    return Block(K, index, problem.y, problem.C, alpha, _gradient(K, index, problem, alpha))
+
+
+def _gradient(K, index, problem, alpha):
+    gradient = problem.y * problem.p
+    if alpha.any():
+        every = np.arange(len(K)) if index is None else index
+        decision = K @ np.bincount(every, problem.y * alpha, len(K))
+        gradient += decision[every]
+    return gradient

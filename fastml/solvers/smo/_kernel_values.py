@@ -1,0 +1,164 @@
+"""Where kernel values come from, and the rows of them that are kept."""
+
+import numpy as np
+
+from fastml._csr import CSR
+
+# Multiply-adds in one call of the kernel: some tenths of a second at most, for Ctrl-C to be heard in between.
+WORK_PER_CALL = 4e9
+
+# Kernel rows that are computed before they are used: what the caches hold of them, but no fewer than fill the
+# registers of a product some times over (14 rows with AVX-512, 6 with AVX2).
+BYTES_AT_ONCE = 4e6
+ROWS_AT_ONCE = 42
+
+# Features (non-zeros, in sparse rows) from which on a kernel value costs more than fetching one from a kept row.
+FEATURES_TO_GATHER = 400
+
+
+class KernelValues:
+    """Kernel values between rows of X, or entries of a matrix that was given.
+
+    Parameters
+    ----------
+    gram : module
+        The kernel family ``gram`` of a backend.
+    X : array of shape (n_samples, n_features), or CSR, or None
+    kernel : fastml._kernel.KernelFunction
+    precomputed : ndarray of float64, shape (n_samples, n_samples), or None
+    dtype : dtype
+        Of the values.
+    """
+
+    def __init__(self, gram, X, kernel, precomputed, dtype):
+        self.gram, self.X, self.kernel, self.precomputed, self.dtype = (
+            gram,
+            X,
+            kernel,
+            precomputed,
+            np.dtype(dtype),
+        )
+        self.n_samples = (X if precomputed is None else precomputed).shape[0]
+        self.n_features = 0.0 if X is None else _features_per_row(X)
+
+    @property
+    def gathering_pays(self):
+        """Whether a value is better taken from a kernel row that is kept than computed again."""
+        return self.kernel.name == "custom" or self.n_features >= FEATURES_TO_GATHER
+
+    def columns(self, rows):
+        """The kernel values of any rows with these."""
+        return Columns(self, rows)
+
+    def take(self, rows):
+        """Rows of X, of the dtype of the values; X itself where it is all of them."""
+        whole = len(rows) == self.n_samples and rows[0] == 0 and rows[-1] == len(rows) - 1
+        if whole and np.array_equal(rows, np.arange(len(rows))):
+            taken = self.X
+        else:
+            taken = self.gram.take_rows(self.X, rows)
+        if taken.dtype == self.dtype:
+            return taken
+        if isinstance(taken, CSR):
+            return taken._replace(data=taken.data.astype(self.dtype))
+        return taken.astype(self.dtype)
+
+
+def _features_per_row(X):
+    return len(X.data) / max(1, X.shape[0]) if isinstance(X, CSR) else float(X.shape[1])
+
+
+class Columns:
+    """Kernel values of rows of X, given by number, with a fixed set of rows.
+
+    Attributes
+    ----------
+    rows : ndarray of int32
+        The fixed rows: the columns of the values.
+    """
+
+    def __init__(self, values, rows):
+        self.values, self.rows = values, rows
+        if values.precomputed is None:
+            self.prepared = values.gram.prepare(values.take(rows), values.kernel)
+            self._rows_per_call = max(16, int(WORK_PER_CALL / (len(rows) * (values.n_features + 20))))
+
+    def fill(self, rows, out):
+        """Write the values of these rows into ``out``, a row each."""
+        values = self.values
+        if values.precomputed is not None:
+            out[...] = values.precomputed[np.ix_(rows, self.rows)]
+            return
+        for first in range(0, len(rows), self._rows_per_call):
+            part = rows[first : first + self._rows_per_call]
+            values.gram.gram(values.take(part), self.prepared, values.kernel, out[first : first + len(part)])
+
+
+class RowCache:
+    """Rows of kernel values in one bounded buffer, a ring: new rows take the place of the oldest.
+
+    Least recently used rows would lie scattered in the buffer. A product that writes one row at a time took three
+    times as long as one that writes dozens side by side, and one that writes elsewhere has its rows copied.
+
+    Parameters
+    ----------
+    columns : Columns
+    n_bytes : float
+        For all rows held; but one row is held in any case.
+
+    Attributes
+    ----------
+    buffer : ndarray of shape (capacity, n_columns)
+    slot_of : ndarray of int32, shape (n_columns,)
+        The place in ``buffer`` of each row; -1: not held.
+    n_computed : int
+        Rows computed so far, for reports.
+    """
+
+    def __init__(self, columns, n_bytes):
+        n_columns, dtype = len(columns.rows), columns.values.dtype
+        row_bytes = n_columns * dtype.itemsize
+        capacity = max(1, min(n_columns, int(n_bytes // row_bytes)))
+        self.columns, self.n_computed = columns, 0
+        self.buffer = np.empty((capacity, n_columns), dtype)
+        self.slot_of = np.full(n_columns, -1, np.int32)
+        self.row_in = np.full(capacity, -1, np.int32)
+        self.next = 0
+        self.rows_at_once = max(ROWS_AT_ONCE, int(BYTES_AT_ONCE // row_bytes))
+
+    def parts(self, rows):
+        """The kernel rows of these rows, in parts: those held, then others as they are computed.
+
+        Parameters
+        ----------
+        rows : ndarray of int32
+            Numbers among ``columns.rows``; none occurs twice.
+
+        Yields
+        ------
+        slots : ndarray of int32
+            Places in ``buffer``, valid until the next part.
+        part : ndarray of int
+            The positions in ``rows`` that these slots hold.
+        """
+        slots = self.slot_of[rows]
+        held, missing = np.flatnonzero(slots >= 0), np.flatnonzero(slots < 0)
+        if len(held):
+            yield slots[held], held
+        first = 0
+        while first < len(missing):
+            n = min(self.rows_at_once, len(self.buffer) - self.next, len(missing) - first)
+            part = missing[first : first + n]
+            yield self._compute(rows[part]), part
+            first += n
+
+    def _compute(self, rows):
+        """Compute rows into the next places, which don't reach over the ring's end."""
+        places = np.arange(self.next, self.next + len(rows), dtype=np.int32)
+        evicted = self.row_in[places]
+        self.slot_of[evicted[evicted >= 0]] = -1
+        self.columns.fill(self.columns.rows[rows], self.buffer[places[0] : places[-1] + 1])
+        self.slot_of[rows], self.row_in[places] = places, rows
+        self.next = (int(places[-1]) + 1) % len(self.buffer)
+        self.n_computed += len(rows)
+        return places

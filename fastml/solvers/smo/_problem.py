@@ -1,0 +1,105 @@
+"""What the solver takes and gives, and what of a solution follows from alpha and the gradient."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Problem(NamedTuple):
+    """One dual problem: min 1/2 a'Qa + p'a s.t. y'a = const (and e'a = const where nu), 0 <= a <= C.
+
+    Q_ij = y_i y_j k(x_i, x_j) (Chang & Lin 2011, eqs. 1 to 14).
+
+    Attributes
+    ----------
+    rows : ndarray of int32, shape (n_variables,)
+        The row of X that each variable stands on; in SVR every row twice.
+    y : ndarray of float64, shape (n_variables,)
+        -1 or +1.
+    p : ndarray of float64, shape (n_variables,)
+    C : ndarray of float64, shape (n_variables,)
+        Upper bounds, above zero.
+    alpha : ndarray of float64, shape (n_variables,)
+        A feasible start. Not written to.
+    nu : bool
+        Whether pairs are selected within one sign of y.
+    """
+
+    rows: np.ndarray
+    y: np.ndarray
+    p: np.ndarray
+    C: np.ndarray
+    alpha: np.ndarray
+    nu: bool = False
+
+
+class Solution(NamedTuple):
+    """The solution of a problem.
+
+    Attributes
+    ----------
+    alpha : ndarray of float64, shape (n_variables,)
+    rho : float
+        The decision function is sum_i y_i alpha_i k(x_i, x) - rho.
+    r : float
+        In nu problems LIBSVM's r, by which the caller rescales alpha and rho; else 1.
+    n_iter : int
+        Pairs updated.
+    objective : float
+        Of the dual, at alpha.
+    converged : bool
+        False where ``max_iter`` ended it.
+    """
+
+    alpha: np.ndarray
+    rho: float
+    r: float
+    n_iter: int
+    objective: float
+    converged: bool
+
+
+def solution(
+    problem: Problem, alpha: np.ndarray, gradient: np.ndarray, n_iter: int, converged: bool
+) -> Solution:
+    """What follows from alpha and the gradient.
+
+    Parameters
+    ----------
+    problem : Problem
+    alpha : ndarray of float64, shape (n_variables,)
+    gradient : ndarray of float64, shape (n_variables,)
+        As in ``fastml.kernels.reference.smo``: y_i times the derivative by alpha_i.
+    n_iter : int
+    converged : bool
+
+    Returns
+    -------
+    Solution
+
+    References
+    ----------
+    Chang & Lin 2011, section 4.1.5.
+    """
+    y, C = problem.y, problem.C
+    # 1/2 a'Qa + p'a = 1/2 a'(Qa + p) + 1/2 p'a, and y times the gradient is Qa + p.
+    objective = 0.5 * float(alpha @ (y * gradient + problem.p))
+    if not problem.nu:
+        at_upper = np.where(y > 0, alpha >= C, alpha <= 0)
+        at_lower = np.where(y > 0, alpha <= 0, alpha >= C)
+        return Solution(alpha, _level(gradient, at_lower, at_upper), 1.0, n_iter, objective, converged)
+    levels = []
+    for sign in (1.0, -1.0):
+        own = y == sign
+        levels.append(_level(sign * gradient[own], alpha[own] <= 0, alpha[own] >= C[own]))
+    positive, negative = levels
+    rho, r = (positive - negative) / 2, (positive + negative) / 2
+    return Solution(alpha, rho, r, n_iter, objective, converged)
+
+
+def _level(gradient: np.ndarray, at_lower: np.ndarray, at_upper: np.ndarray) -> float:
+    """The gradient's mean over what is free, or the middle of what the bounded variables allow."""
+    free = ~(at_lower | at_upper)
+    if free.any():
+        return float(gradient[free].mean())
+    return float(gradient[at_lower].min(initial=np.inf) + gradient[at_upper].max(initial=-np.inf)) / 2

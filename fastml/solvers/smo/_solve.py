@@ -1,0 +1,117 @@
+"""The entry to the solver: which problems are one block, which take many, and in what precision."""
+
+from typing import Any
+
+import numpy as np
+
+from fastml._progress import progress_bar
+from fastml.kernels import for_device
+from fastml.solvers.smo._blocks import solve_as_blocks
+from fastml.solvers.smo._kernel_values import KernelValues
+from fastml.solvers.smo._outer import solve_in_blocks
+from fastml.solvers.smo._problem import Problem, Solution
+
+MEGABYTE = 2.0**20
+
+# Variables of a problem that is solved as one block.
+LARGEST_WHOLE = 2000
+
+
+def solve(
+    X: Any,
+    problems: list[Problem],
+    kernel: Any,
+    *,
+    tol: float,
+    max_iter: int = -1,
+    shrinking: bool = True,
+    cache_size: float = 200.0,
+    device: str = "cpu",
+    verbose: bool = False,
+    precomputed: np.ndarray | None = None,
+) -> list[Solution]:
+    """Minimise the dual of each problem.
+
+    Parameters
+    ----------
+    X : C-contiguous array of shape (n_samples, n_features), float32 or float64, or CSR, or None
+        Already validated; None where ``precomputed`` is given.
+    problems : list of Problem
+    kernel : fastml._kernel.KernelFunction
+    tol : float
+        A problem is solved where no pair of variables violates its optimality by more (Chang & Lin 2011, eq. 11).
+    max_iter : int
+        Pair updates per problem, at most; -1 for no limit.
+    shrinking : bool
+        Without effect: what shrinking saves, a gradient over variables that no longer move, is here one product
+        with the kernel rows of those that do.
+    cache_size : float
+        Megabytes that kernel values may take in all.
+    device : {"cpu", "cuda"}
+    verbose : bool
+        Show a progress bar with the current violation.
+    precomputed : ndarray of float64, shape (n_samples, n_samples), or None
+        The kernel matrix.
+
+    Returns
+    -------
+    list of Solution
+        In the order of the problems.
+    """
+    backend = for_device(device)
+    n_bytes = cache_size * MEGABYTE
+    dtype = _precision(X, problems, kernel, tol) if precomputed is None else precomputed.dtype
+    values = KernelValues(backend.gram, X, kernel, precomputed, dtype)
+    limit = max_iter if max_iter >= 0 else np.iinfo(np.int64).max
+    solutions: list[Any] = [None] * len(problems)
+    whole = [k for k, problem in enumerate(problems) if _is_one_block(problem, n_bytes, values)]
+    with progress_bar(None, "SMO", unit=" updates", show=True if verbose else None) as bar:
+        for nu in (False, True):
+            own = [k for k in whole if problems[k].nu == nu]
+            solved = solve_as_blocks(
+                backend.smo, values, [problems[k] for k in own], tol, limit, n_bytes, bar
+            )
+            for k, one in zip(own, solved):
+                solutions[k] = one
+        for k, problem in enumerate(problems):
+            if solutions[k] is None:
+                solutions[k] = solve_in_blocks(backend.smo, values, problem, tol, limit, n_bytes, bar)
+    return solutions
+
+
+def _is_one_block(problem, n_bytes, values):
+    n = len(problem.rows)
+    # The matrix, and its rows in the order of the variables.
+    return n <= LARGEST_WHOLE and 2 * n * n * values.dtype.itemsize <= n_bytes
+
+
+def _precision(X, problems, kernel, tol):
+    """The dtype of kernel values: float32 for float32 X, unless its rounding would show.
+
+    A kernel value carries a relative error of some eps = 1.2e-7, and moves the gradient by C eps k(x, x) for each
+    variable at its bound C. Where one such error is as large as tol, values are float64.
+    """
+    if X.dtype == np.float64 or not problems:
+        return np.float64
+    C = max(float(problem.C.max(initial=0.0)) for problem in problems)
+    largest = _largest_value(X, kernel)
+    return np.float32 if np.finfo(np.float32).eps * C * largest <= tol else np.float64
+
+
+def _largest_value(X, kernel):
+    """A bound of |k(x, z)| over the rows of X; 1 for a custom kernel, whose bound is not known."""
+    if kernel.name in ("rbf", "sigmoid", "custom"):
+        return 1.0
+    square = _largest_square(X)
+    if kernel.name == "linear":
+        return square
+    return (abs(kernel.gamma) * square + abs(kernel.coef0)) ** kernel.degree
+
+
+def _largest_square(X):
+    """The largest squared norm of a row."""
+    if isinstance(X, np.ndarray):
+        return float(np.einsum("ij,ij->i", X, X, dtype=np.float64).max(initial=0.0))
+    squares = np.square(X.data, dtype=np.float64)
+    sums = np.concatenate([[0.0], np.cumsum(squares)])
+    return float(np.diff(sums[X.indptr]).max(initial=0.0))
