@@ -31,6 +31,7 @@ CFLAGS = ["-O3", "-std=c11", "-fno-math-errno", "-ffp-contract=fast", "-Wall", "
 # family -> the C files compiled once per level, and those compiled once.
 FAMILIES = {
     "runtime": ([], ["threads.c", "../simd/dispatch.c"]),
+    "gram": (["gram.c"], []),
     "sgd": (["sgd.c"], ["shuffle.c", "stream.c"]),
     "smo": (["smo.c"], ["select.c"]),
 }

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__AVX__)
+#if defined(__SSE2__)
 #include <immintrin.h>
 #endif
 
@@ -24,6 +24,15 @@ typedef double vec_f64 __attribute__((vector_size(VEC_BYTES)));
 typedef float mem_f32 __attribute__((vector_size(VEC_BYTES), aligned(4), may_alias));
 typedef double mem_f64 __attribute__((vector_size(VEC_BYTES), aligned(8), may_alias));
 enum { LANES_f32 = VEC_BYTES / 4, LANES_f64 = VEC_BYTES / 8 };
+/* Integers as wide as the elements: what comparisons give, and what bits are worked on as. */
+typedef int32_t bits_f32 __attribute__((vector_size(VEC_BYTES)));
+typedef int64_t bits_f64 __attribute__((vector_size(VEC_BYTES)));
+
+/* A template's names: OF(tile, f32) is tile_f32. */
+#ifndef OF
+#define OF_(name, kind) name##_##kind
+#define OF(name, kind) OF_(name, kind)
+#endif
 
 #define INLINE static inline __attribute__((always_inline))
 /* A function that many specialised loops share: inlined into each, it would only lengthen the build. */
@@ -59,6 +68,63 @@ DEFINE_PARTS(f32, float)
 DEFINE_PARTS(f64, double)
 #undef DEFINE_PARTS
 #endif
+
+/* The same for any n: load_up_to and store_up_to leave out what is beyond the lanes; n <= 0 is none. */
+#define DEFINE_UP_TO(kind, real)                                                                             \
+    INLINE vec_##kind load_up_to_##kind(const real *p, ptrdiff_t n) {                                        \
+        if (n >= LANES_##kind)                                                                               \
+            return *(const mem_##kind *)p;                                                                   \
+        return n > 0 ? load_part_##kind(p, n) : (vec_##kind){0};                                             \
+    }                                                                                                        \
+    INLINE void store_up_to_##kind(real *p, vec_##kind v, ptrdiff_t n) {                                     \
+        if (n >= LANES_##kind)                                                                               \
+            *(mem_##kind *)p = v;                                                                            \
+        else if (n > 0)                                                                                      \
+            store_part_##kind(p, v, n);                                                                      \
+    }
+DEFINE_UP_TO(f32, float)
+DEFINE_UP_TO(f64, double)
+#undef DEFINE_UP_TO
+
+/* at_least: the larger of two, at_most: the smaller; a NaN in x stays one. */
+#if defined(__AVX512F__)
+INLINE vec_f32 at_least_f32(vec_f32 bound, vec_f32 x) { return (vec_f32)_mm512_max_ps(bound, x); }
+INLINE vec_f64 at_least_f64(vec_f64 bound, vec_f64 x) { return (vec_f64)_mm512_max_pd(bound, x); }
+INLINE vec_f32 at_most_f32(vec_f32 bound, vec_f32 x) { return (vec_f32)_mm512_min_ps(bound, x); }
+INLINE vec_f64 at_most_f64(vec_f64 bound, vec_f64 x) { return (vec_f64)_mm512_min_pd(bound, x); }
+#elif defined(__AVX__)
+INLINE vec_f32 at_least_f32(vec_f32 bound, vec_f32 x) { return (vec_f32)_mm256_max_ps(bound, x); }
+INLINE vec_f64 at_least_f64(vec_f64 bound, vec_f64 x) { return (vec_f64)_mm256_max_pd(bound, x); }
+INLINE vec_f32 at_most_f32(vec_f32 bound, vec_f32 x) { return (vec_f32)_mm256_min_ps(bound, x); }
+INLINE vec_f64 at_most_f64(vec_f64 bound, vec_f64 x) { return (vec_f64)_mm256_min_pd(bound, x); }
+#elif defined(__SSE2__)
+INLINE vec_f32 at_least_f32(vec_f32 bound, vec_f32 x) { return (vec_f32)_mm_max_ps(bound, x); }
+INLINE vec_f64 at_least_f64(vec_f64 bound, vec_f64 x) { return (vec_f64)_mm_max_pd(bound, x); }
+INLINE vec_f32 at_most_f32(vec_f32 bound, vec_f32 x) { return (vec_f32)_mm_min_ps(bound, x); }
+INLINE vec_f64 at_most_f64(vec_f64 bound, vec_f64 x) { return (vec_f64)_mm_min_pd(bound, x); }
+#else
+#define DEFINE_BOUNDS(kind)                                                                                  \
+    INLINE vec_##kind at_least_##kind(vec_##kind bound, vec_##kind x) {                                      \
+        bits_##kind taken = bound > x;                                                                       \
+        return (vec_##kind)((taken & (bits_##kind)bound) | (~taken & (bits_##kind)x));                       \
+    }                                                                                                        \
+    INLINE vec_##kind at_most_##kind(vec_##kind bound, vec_##kind x) {                                       \
+        bits_##kind taken = bound < x;                                                                       \
+        return (vec_##kind)((taken & (bits_##kind)bound) | (~taken & (bits_##kind)x));                       \
+    }
+DEFINE_BOUNDS(f32)
+DEFINE_BOUNDS(f64)
+#undef DEFINE_BOUNDS
+#endif
+
+/* Whether any lane of a comparison holds. */
+INLINE int any_lane(const void *comparison) {
+    uint64_t words[VEC_BYTES / 8], any = 0;
+    memcpy(words, comparison, sizeof words);
+    for (int i = 0; i < VEC_BYTES / 8; i++)
+        any |= words[i];
+    return any != 0;
+}
 
 /* Sum over the lanes, by halves. */
 INLINE float sum_f32(vec_f32 v) {
