@@ -193,14 +193,15 @@ def test_all_buffers_of_kernel_values_are_counted():
 
 def _outer_of(cache_mb, n):
     from fastml.kernels import for_device
-    from fastml.solvers.smo._kernel_values import KernelValues
+    from fastml.solvers.smo._kernel_values import KernelValues, Workspace
 
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n, 2))
     backend = for_device("cpu")
     values = KernelValues(backend.gram, X, RBF, None, np.float64)
     problem = make_problem("svc", labels(rng, X), None, np.ones(n))
-    return _outer._Outer(backend.smo, values, problem, cache_mb * 2**20, None)
+    n_bytes = cache_mb * 2**20
+    return _outer._Outer(backend.smo, values, problem, n_bytes, Workspace(n_bytes, np.float64), None)
 
 
 def one_vs_one(X, codes, C, n_classes):

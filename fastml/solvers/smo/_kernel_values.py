@@ -94,6 +94,31 @@ class Columns:
             values.gram.gram(values.take(part), self.prepared, values.kernel, out[first : first + len(part)])
 
 
+class Workspace:
+    """Memory for kernel values that one problem after another uses: the system clears it only once.
+
+    Parameters
+    ----------
+    n_bytes : float
+    dtype : dtype
+    """
+
+    def __init__(self, n_bytes, dtype):
+        self.flat = np.empty(int(n_bytes // np.dtype(dtype).itemsize), dtype)
+        self.used = 0
+
+    def clear(self):
+        self.used = 0
+
+    def take(self, n_rows, n_columns):
+        """A matrix of what is not in use; the few values that must be had however little is allowed, besides."""
+        n = n_rows * n_columns
+        if self.used + n > len(self.flat):
+            return np.empty((n_rows, n_columns), self.flat.dtype)
+        self.used += n
+        return self.flat[self.used - n : self.used].reshape(n_rows, n_columns)
+
+
 class RowCache:
     """Rows of kernel values in one bounded buffer, a ring: new rows take the place of the oldest.
 
@@ -105,6 +130,8 @@ class RowCache:
     columns : Columns
     n_bytes : float
         For all rows held; but one row is held in any case.
+    workspace : Workspace
+        Where they are held.
 
     Attributes
     ----------
@@ -115,12 +142,12 @@ class RowCache:
         Rows computed so far, for reports.
     """
 
-    def __init__(self, columns, n_bytes):
+    def __init__(self, columns, n_bytes, workspace):
         n_columns, dtype = len(columns.rows), columns.values.dtype
         row_bytes = n_columns * dtype.itemsize
         capacity = max(1, min(n_columns, int(n_bytes // row_bytes)))
         self.columns, self.n_computed = columns, 0
-        self.buffer = np.empty((capacity, n_columns), dtype)
+        self.buffer = workspace.take(capacity, n_columns)
         self.slot_of = np.full(n_columns, -1, np.int32)
         self.row_in = np.full(capacity, -1, np.int32)
         self.next = 0
