@@ -1,15 +1,15 @@
 """Losses of the user's own: scalar functions that the kernels compile into their loops."""
 
-import inspect
-import sys
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from fastml._user_functions import UserFunctions, check_compiled
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class Loss:
+class Loss(UserFunctions):
     """A loss given by plain scalar functions, compiled into the same loop as the built-in ones.
 
     Parameters
@@ -66,8 +66,8 @@ class Loss:
             ("second_derivative", second_derivative, False),
             ("inverse_link", inverse_link, False),
         ):
-            if not _is_compiled(function) and (required or function is not None):
-                raise TypeError(f"{name} must be a function decorated with numba.njit; got {function!r}.")
+            if required or function is not None:
+                check_compiled(name, function)
         if lipschitz is not None and not lipschitz > 0:
             raise ValueError(f"lipschitz must be a positive number or None; got {lipschitz!r}.")
         self.value = value
@@ -79,21 +79,11 @@ class Loss:
     def _functions(self) -> tuple[Any, ...]:
         return self.value, self.derivative, self.second_derivative, self.inverse_link
 
-    def _key(self) -> tuple[Any, ...]:
-        return tuple(_function_key(f) for f in self._functions()) + (self.lipschitz,)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Loss) and self._key() == other._key()
-
-    def __hash__(self) -> int:
-        return hash(self._key())
+    def _numbers(self) -> tuple[Any, ...]:
+        return (self.lipschitz,)
 
     def __repr__(self) -> str:
         return f"Loss({self.value.__name__}, {self.derivative.__name__})"
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Machine code stays behind: the functions are compiled anew where they are unpickled.
-        return {name: value for name, value in vars(self).items() if not name.startswith("_compiled")}
 
     @cached_property
     def _compiled_value(self) -> Any:
@@ -141,12 +131,6 @@ class Loss:
         return self._compiled_derivative.address
 
 
-def _is_compiled(function: Any) -> bool:
-    # Numba takes half a second to import: a function that it has not seen is none of its.
-    dispatcher = sys.modules.get("numba.core.dispatcher")
-    return dispatcher is not None and isinstance(function, dispatcher.Dispatcher)
-
-
 def _compile_scalar(name: str, function: Any) -> Any:
     import numba
 
@@ -183,25 +167,3 @@ def _compile_elementwise(name: str, function: Any) -> Any:
             f"{name} must compile as a function of a float64 that returns a float64: {error}"
         ) from error
     return elementwise
-
-
-def _function_key(function: Any) -> Any:
-    """What makes two functions the same: their code and the values that Numba compiles into it, not the object."""
-    if function is None:
-        return None
-    python = function.py_func
-    names = inspect.getclosurevars(python)
-    values = {**names.globals, **names.nonlocals}
-    return (
-        python.__code__,
-        python.__defaults__,
-        tuple((name, _frozen(values[name])) for name in sorted(values)),
-    )
-
-
-def _frozen(value: Any) -> Any:
-    if _is_compiled(value):
-        return _function_key(value)
-    if hasattr(value, "tobytes"):  # an array
-        return value.dtype.str, value.shape, value.tobytes()
-    return value

@@ -79,6 +79,9 @@ cdef Py_ssize_t WORK_PER_VALUE = 30
 # What one non-zero of B costs for a row of A, in multiply-adds of the dense product.
 cdef Py_ssize_t WORK_PER_NON_ZERO = 2
 
+# A multiply-add of a user's loop, in those of the dense product.
+cdef Py_ssize_t CUSTOM_WORK = 8
+
 # The measured costs by which `postings_pay` decides: cycles for a vector of multiply-adds.
 cdef double TABLE_IN_CACHE_1 = 0.7
 cdef double TABLE_IN_CACHE_2 = 2.0
@@ -398,6 +401,56 @@ def gram(A, Prepared prepared not None, kernel, out, n_threads=None):
             _runtime.fork_join(run_share, &shared, n_shares, reserved)
             _runtime.release(reserved)
         free(shared.scratch)
+
+
+ctypedef int32_t (*custom_block)(
+    const void *a, const void *b, int64_t n_a, int64_t first, int64_t last, int64_t n_features, void *out,
+    int64_t out_stride
+) noexcept nogil
+
+cdef struct SharedCustom:
+    gram_job *job
+    custom_block block
+    int32_t *failed
+
+
+cdef void run_custom_share(void *context, int share, int n_shares) noexcept nogil:
+    cdef SharedCustom *shared = <SharedCustom *> context
+    cdef gram_job *job = shared.job
+    cdef Py_ssize_t n = job.b.rows.n_rows
+    shared.failed[share] = shared.block(
+        job.a.data, job.b.rows.data, job.a.n_rows, n * share // n_shares, n * (share + 1) // n_shares,
+        job.a.n_features, job.out, job.out_stride)
+
+
+def custom(A, B, uintptr_t address, out, n_threads=None):
+    """out[i, j] = f(A[i], B[j]) for dense rows; address: the compiled loop of ``fastml.Kernel.block_address``.
+
+    Returns
+    -------
+    bool
+        False where f raised an exception.
+    """
+    cdef gram_job job
+    cdef SharedCustom shared
+    cdef int32_t failed[256]
+    cdef int limit, n_shares, reserved, real = real_type(B, "B")
+    job.b.rows = rows_of(B, real, -1, "B")
+    job.a = rows_of(A, real, -1, "A")
+    if job.a.n_features != job.b.rows.n_features:
+        raise ValueError(f"A has {job.a.n_features} features, but B has {job.b.rows.n_features}.")
+    set_out(&job, out, real)
+    limit = threads_for(
+        <double> CUSTOM_WORK * job.a.n_rows * job.b.rows.n_rows * (job.a.n_features + WORK_PER_VALUE), n_threads)
+    n_shares = <int> max(1, min(<Py_ssize_t> min(limit, 256), job.b.rows.n_rows))
+    shared.job = &job
+    shared.block = <custom_block> address
+    shared.failed = failed
+    with nogil:
+        reserved = _runtime.reserve(n_shares, limit)
+        _runtime.fork_join(run_custom_share, &shared, n_shares, reserved)
+        _runtime.release(reserved)
+    return not any([failed[share] for share in range(n_shares)])
 
 
 def take_rows(X, rows):

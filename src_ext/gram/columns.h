@@ -1,7 +1,8 @@
 /* What the sparse methods share, for REAL of KIND: a template.
  *
- * They compute LANES columns of `out` at a time, for a group of rows of A that lie beside each other in the lanes of
- * vectors: tile[j * vectors + v] holds the products of B's row `column` + j with the group's v-th vector of rows.
+ * They compute LANES columns of `out` at a time, for a group of rows of A that lie beside each other in the
+ * lanes of vectors: tile[j * vectors + v] holds the products of B's row `column` + j with the group's v-th
+ * vector of rows.
  */
 #define VEC OF(vec, KIND)
 #define BITS OF(bits, KIND)
@@ -30,19 +31,20 @@ INLINE void OF(column_values, KIND)(const gram_job *job, const GROUP *group, VEC
     for (int j = 0; j < LANES; j++)
         for (int v = 0; v < group->vectors; v++) {
             VEC norms = norms_of_b[j] + *(const MEM *)(group->sq_norms + v * LANES);
-            tile[j * group->vectors + v] =
-                OF(value, KIND)(job, kernel, tile[j * group->vectors + v], norms);
+            tile[j * group->vectors + v] = OF(value, KIND)(job, kernel, tile[j * group->vectors + v], norms);
         }
 }
 
-SHARED void OF(refine_columns, KIND)(const gram_job *job, const GROUP *group, VEC *tile, ptrdiff_t column,
-                                     ptrdiff_t n_columns) {
+/* column_values for rbf where some values are to be refined. */
+SHARED void OF(refined_columns, KIND)(const gram_job *job, const GROUP *group, VEC *tile, ptrdiff_t column,
+                                      ptrdiff_t n_columns) {
     const REAL *norms_of_b = (const REAL *)job->b.sq_norms + column;
     for (ptrdiff_t j = 0; j < n_columns; j++)
         for (int v = 0; v < group->vectors; v++) {
             VEC *values = &tile[j * group->vectors + v];
             VEC norms = norms_of_b[j] + *(const MEM *)(group->sq_norms + v * LANES);
             BITS which = OF(to_refine, KIND)(job, *values, norms);
+            *values = OF(value, KIND)(job, GRAM_RBF, *values, norms);
             if (!any_lane(&which))
                 continue;
             for (ptrdiff_t i = 0; i < gemm_smaller(LANES, group->n_rows - v * LANES); i++)
@@ -63,9 +65,10 @@ SHARED void OF(finish_columns, KIND)(const gram_job *job, const GROUP *group, VE
         OF(column_values, KIND)(job, group, tile, column, GRAM_SIGMOID);
         break;
     case GRAM_RBF:
-        OF(column_values, KIND)(job, group, tile, column, GRAM_RBF);
-        if (!gram_is_plain(job, (double)OF(max_of, KIND)(group->sq_norms, group->n_rows), OF(RBF_LIMIT, KIND)))
-            OF(refine_columns, KIND)(job, group, tile, column, n_columns);
+        if (gram_is_plain(job, (double)OF(max_of, KIND)(group->sq_norms, group->n_rows), OF(RBF_LIMIT, KIND)))
+            OF(column_values, KIND)(job, group, tile, column, GRAM_RBF);
+        else
+            OF(refined_columns, KIND)(job, group, tile, column, n_columns);
         break;
     }
     for (int v = 0; v < group->vectors; v++) {

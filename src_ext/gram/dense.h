@@ -1,7 +1,7 @@
 /* Dense rows: gemm.h's product with the kernel as its epilogue, for REAL of KIND: a template.
  *
- * The epilogue works on a tile that the micro-kernel has just left in the first-level cache (14 x 32 floats are
- * 1.75 KiB): the 28 stores and loads are hidden behind 14 * n_features multiply-adds.
+ * The epilogue works on a tile that the micro-kernel has just left in the first-level cache (14 x 32 floats
+ * are 1.75 KiB): the 28 stores and loads are hidden behind 14 * n_features multiply-adds.
  */
 #define VEC OF(vec, KIND)
 #define MEM OF(mem, KIND)
@@ -16,9 +16,10 @@ enum { SHIFT_SAMPLE = 256, SHIFT_PAYS = 4 };
 
 #endif
 
-/* The mean row, where rows lie far from the origin: where taking it off makes squared norms, and with them the
-   rounding of squared distances, SHIFT_PAYS times smaller. Decided on SHIFT_SAMPLE rows, evenly spaced: any shift
-   is right, the mean is the best. Data near the origin, of few digits, keep their exact products. */
+/* The mean row, where rows lie far from the origin: where taking it off makes squared norms, and with them
+   the rounding of squared distances, SHIFT_PAYS times smaller. Decided on SHIFT_SAMPLE rows, evenly spaced:
+   any shift is right, the mean is the best. Data near the origin, of few digits, keep their exact products.
+ */
 static bool OF(choose_shift, KIND)(const gram_rows *rows, double *mean, void *shift) {
     ptrdiff_t n = rows->n_features, step = (rows->n_rows + SHIFT_SAMPLE - 1) / SHIFT_SAMPLE, count = 0;
     double about_origin = 0.0, of_mean = 0.0;
@@ -44,9 +45,8 @@ static void OF(pack, KIND)(const gram_layout *b, void *packed, void *sq_norms) {
     const REAL *rows = b->rows.data;
     ptrdiff_t n_rows = b->rows.n_rows, depth = b->rows.n_features;
     for (ptrdiff_t first = 0; first < n_rows; first += COLUMNS)
-        OF(gemm_pack, KIND)
-        (rows + first * depth, depth, b->shift, n_rows - first, depth, (REAL *)packed + first * depth, COLUMNS,
-         (REAL *)sq_norms + first);
+        OF(gemm_pack, KIND)(rows + first * depth, depth, b->shift, n_rows - first, depth,
+                            (REAL *)packed + first * depth, COLUMNS, (REAL *)sq_norms + first);
 }
 
 /* In float64, from the rows as they came. */
@@ -75,8 +75,8 @@ SHARED void OF(dense_refine, KIND)(const gram_job *job, VEC *values, const BITS 
             (*values)[j] = (REAL)exp(-job->gamma * OF(dense_distance, KIND)(a, b + j * n, n));
 }
 
-INLINE void OF(finish, KIND)(const gram_job *job, VEC *tile, int height, ptrdiff_t column, const REAL *sq_norms,
-                             const int kernel) {
+INLINE void OF(finish, KIND)(const gram_job *job, VEC *tile, int height, ptrdiff_t column,
+                             const REAL *sq_norms, const int kernel) {
     const REAL *norms_of_b = (const REAL *)job->b.sq_norms + column;
     for (int i = 0; i < height; i++)
         for (int v = 0; v < GEMM_VECTORS; v++) {
@@ -85,13 +85,16 @@ INLINE void OF(finish, KIND)(const gram_job *job, VEC *tile, int height, ptrdiff
         }
 }
 
-SHARED void OF(refine_tile, KIND)(const gram_job *job, VEC *tile, ptrdiff_t row, int height, ptrdiff_t column,
-                                  const REAL *sq_norms) {
+/* finish for rbf where some values are to be refined. */
+SHARED void OF(finish_refined, KIND)(const gram_job *job, VEC *tile, ptrdiff_t row, int height,
+                                     ptrdiff_t column, const REAL *sq_norms) {
     const REAL *norms_of_b = (const REAL *)job->b.sq_norms + column;
     for (int i = 0; i < height; i++)
         for (int v = 0; v < GEMM_VECTORS; v++) {
             VEC *values = &tile[i * GEMM_VECTORS + v];
-            BITS which = OF(to_refine, KIND)(job, *values, sq_norms[i] + *(const MEM *)(norms_of_b + v * LANES));
+            VEC norms = sq_norms[i] + *(const MEM *)(norms_of_b + v * LANES);
+            BITS which = OF(to_refine, KIND)(job, *values, norms);
+            *values = OF(value, KIND)(job, GRAM_RBF, *values, norms);
             if (any_lane(&which))
                 OF(dense_refine, KIND)(job, values, &which, row + i, column + v * LANES);
         }
@@ -103,17 +106,18 @@ static void OF(finish_poly, KIND)(const void *context, VEC *tile, ptrdiff_t row,
     OF(finish, KIND)(context, tile, height, column, sq_norms, GRAM_POLY);
 }
 
-static void OF(finish_sigmoid, KIND)(const void *context, VEC *tile, ptrdiff_t row, int height, ptrdiff_t column,
-                                     const REAL *sq_norms) {
+static void OF(finish_sigmoid, KIND)(const void *context, VEC *tile, ptrdiff_t row, int height,
+                                     ptrdiff_t column, const REAL *sq_norms) {
     (void)row;
     OF(finish, KIND)(context, tile, height, column, sq_norms, GRAM_SIGMOID);
 }
 
 static void OF(finish_rbf, KIND)(const void *context, VEC *tile, ptrdiff_t row, int height, ptrdiff_t column,
                                  const REAL *sq_norms) {
-    OF(finish, KIND)(context, tile, height, column, sq_norms, GRAM_RBF);
-    if (!gram_is_plain(context, (double)OF(max_of, KIND)(sq_norms, height), OF(RBF_LIMIT, KIND)))
-        OF(refine_tile, KIND)(context, tile, row, height, column, sq_norms);
+    if (gram_is_plain(context, (double)OF(max_of, KIND)(sq_norms, height), OF(RBF_LIMIT, KIND)))
+        OF(finish, KIND)(context, tile, height, column, sq_norms, GRAM_RBF);
+    else
+        OF(finish_refined, KIND)(context, tile, row, height, column, sq_norms);
 }
 
 INLINE OF(gemm_job, KIND) OF(product_of, KIND)(const gram_job *job) {

@@ -22,7 +22,7 @@ typedef struct {
     gram_rows rows;
     const void *sq_norms; /* of the shifted rows; room for a vector beyond the last */
     double max_sq_norm;
-    const void *shift; /* dense: taken off every row of A and B; NULL: none */
+    const void *shift;  /* dense: taken off every row of A and B; NULL: none */
     const void *packed; /* dense: gemm.h's panels */
     /* postings: the non-zeros of column c are column_value[column_start[c]..], in the rows column_row[..]. */
     const int64_t *column_start;
@@ -39,8 +39,8 @@ typedef struct {
     ptrdiff_t out_stride; /* in elements */
 } gram_job;
 
-/* A way to compute a block. Shares of it are ranges of columns of `out`, whole granules each but for the last;
-   results don't depend on them. scratch: bytes that `run` needs, 64-byte aligned, for each thread. */
+/* A way to compute a block. Shares of it are ranges of columns of `out`, whole granules each but for the
+   last; results don't depend on them. scratch: bytes that `run` needs, 64-byte aligned, for each thread. */
 typedef struct {
     ptrdiff_t granule;
     size_t (*scratch)(const gram_job *job);

@@ -1,10 +1,11 @@
 /* Sparse rows of many features: B by columns, as an inverted index. For a group of GRAM_GROUP rows of A, each
- * feature that one of them has is looked up once, and each of its postings (a row of B that has it) adds to that
- * row's vectors of sums: only features that both sides have cost anything. The sums of a block of B's rows stay in
- * the second-level cache.
+ * feature that one of them has is looked up once, and each of its postings (a row of B that has it) adds to
+ * that row's vectors of sums: only features that both sides have cost anything. The sums of a block of B's
+ * rows stay in the second-level cache.
  *
- * A bit for every feature, scanned word by word, gives the group's features in order and each its slot in a table:
- * sums are chains in the order of the columns (1,000,000 features are 15,625 words, some 5 us a group).
+ * A bit for every feature, scanned word by word, gives the group's features in order and each its slot in a
+ * table: sums are chains in the order of the columns (1,000,000 features are 15,625 words, some 5 us a
+ * group).
  */
 #define VEC OF(vec, KIND)
 #define LANES OF(LANES, KIND)
@@ -49,13 +50,23 @@ static size_t OF(most_slots, VARIANT)(const gram_job *job) {
 /* Lay out the scratch memory; with NULL, only measure it. */
 static size_t OF(lay_out, VARIANT)(const gram_job *job, char *memory, INDEXED *indexed) {
     size_t slots = OF(most_slots, VARIANT)(job), words = gram_words(job);
-    size_t at[7] = {0, words * sizeof(uint64_t), words * sizeof(int32_t), slots * sizeof(int64_t),
-                    slots * sizeof(int64_t), slots * GRAM_GROUP * sizeof(REAL), GRAM_SUM_BYTES};
+    size_t at[7] = {0,
+                    words * sizeof(uint64_t),
+                    words * sizeof(int32_t),
+                    slots * sizeof(int64_t),
+                    slots * sizeof(int64_t),
+                    slots * GRAM_GROUP * sizeof(REAL),
+                    GRAM_SUM_BYTES};
     for (int part = 1; part < 7; part++)
         at[part] = at[part - 1] + gram_aligned(at[part]);
     if (memory)
-        *indexed = (INDEXED){(uint64_t *)(memory + at[0]), (int32_t *)(memory + at[1]), (int64_t *)(memory + at[2]),
-                             (int64_t *)(memory + at[3]),  (VEC *)(memory + at[4]),     (VEC *)(memory + at[5]), 0};
+        *indexed = (INDEXED){(uint64_t *)(memory + at[0]),
+                             (int32_t *)(memory + at[1]),
+                             (int64_t *)(memory + at[2]),
+                             (int64_t *)(memory + at[3]),
+                             (VEC *)(memory + at[4]),
+                             (VEC *)(memory + at[5]),
+                             0};
     return at[6];
 }
 
@@ -76,8 +87,8 @@ INLINE int64_t OF(posting_from, VARIANT)(const int32_t *rows, int64_t from, int6
 }
 
 /* Slots for the group's features, in order, and its table. `present` is empty before and afterwards. */
-static void OF(index_group, VARIANT)(const gram_job *job, const GROUP *group, ptrdiff_t first, INDEXED *indexed,
-                                     REAL *sq_norms) {
+static void OF(index_group, VARIANT)(const gram_job *job, const GROUP *group, ptrdiff_t first,
+                                     INDEXED *indexed, REAL *sq_norms) {
     uint64_t *present = indexed->present;
     ptrdiff_t n_slots = 0;
     for (ptrdiff_t i = 0; i < group->n_rows; i++) {
@@ -113,7 +124,8 @@ static void OF(index_group, VARIANT)(const gram_job *job, const GROUP *group, pt
 }
 
 /* The products with B's rows in [first, last), each in the vectors from sums[(row - first) * VECTORS] on. */
-static void OF(add_postings, VARIANT)(const gram_job *job, INDEXED *indexed, ptrdiff_t first, ptrdiff_t last) {
+static void OF(add_postings, VARIANT)(const gram_job *job, INDEXED *indexed, ptrdiff_t first,
+                                      ptrdiff_t last) {
     const int32_t *rows = job->b.column_row;
     const REAL *values = job->b.column_value;
     for (ptrdiff_t slot = 0; slot < indexed->n_slots; slot++) {
@@ -143,8 +155,8 @@ static void OF(postings_run, VARIANT)(const gram_job *job, ptrdiff_t first, ptrd
             memset(indexed.sums, 0, GRAM_SUM_BYTES);
             OF(add_postings, VARIANT)(job, &indexed, start, stop);
             for (ptrdiff_t column = start; column < stop; column += LANES)
-                OF(finish_columns, KIND)
-            (job, &group, indexed.sums + (column - start) * VECTORS, column, gemm_smaller(LANES, stop - column));
+                OF(finish_columns, KIND)(job, &group, indexed.sums + (column - start) * VECTORS, column,
+                                         gemm_smaller(LANES, stop - column));
         }
     }
 }

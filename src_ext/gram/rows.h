@@ -7,7 +7,8 @@ typedef struct {
 
 INLINE OF(csr_row, VARIANT) OF(csr_row_at, VARIANT)(const gram_rows *rows, ptrdiff_t i) {
     const INDEX *indptr = rows->indptr;
-    return (OF(csr_row, VARIANT)){(const REAL *)rows->data + indptr[i], (const INDEX *)rows->indices + indptr[i],
+    return (OF(csr_row, VARIANT)){(const REAL *)rows->data + indptr[i],
+                                  (const INDEX *)rows->indices + indptr[i],
                                   (ptrdiff_t)(indptr[i + 1] - indptr[i])};
 }
 
@@ -20,7 +21,7 @@ INLINE ptrdiff_t OF(n_values_of, VARIANT)(const gram_rows *rows) {
 INLINE REAL OF(csr_sq_norm, VARIANT)(OF(csr_row, VARIANT) row) {
     REAL sum = 0;
     for (ptrdiff_t t = 0; t < row.n; t++)
-        sum += row.value[t] * row.value[t];
+        sum = OF(multiply_add, KIND)(row.value[t], row.value[t], sum);
     return sum;
 }
 
@@ -30,7 +31,9 @@ static void OF(sparse_norms, VARIANT)(const gram_rows *rows, void *sq_norms) {
 }
 
 static double OF(csr_distance, VARIANT)(const gram_job *job, ptrdiff_t i, ptrdiff_t j) {
-    OF(csr_row, VARIANT) a = OF(csr_row_at, VARIANT)(&job->a, i), b = OF(csr_row_at, VARIANT)(&job->b.rows, j);
+    OF(csr_row, VARIANT) a, b;
+    a = OF(csr_row_at, VARIANT)(&job->a, i);
+    b = OF(csr_row_at, VARIANT)(&job->b.rows, j);
     double sum = 0.0;
     for (ptrdiff_t s = 0, t = 0; s < a.n || t < b.n;) {
         bool of_a = s < a.n && (t == b.n || a.column[s] <= b.column[t]);

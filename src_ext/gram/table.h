@@ -1,8 +1,8 @@
-/* Sparse rows of few features: a group of A's rows becomes a dense table, the elements of a feature beside each
- * other in vectors, and each non-zero of B is one multiply-add per vector with its feature's entry.
+/* Sparse rows of few features: a group of A's rows becomes a dense table, the elements of a feature beside
+ * each other in vectors, and each non-zero of B is one multiply-add per vector with its feature's entry.
  *
- * A group is as wide as its table fits the first-level cache; the tables of several groups fit the second, and B
- * passes by them in chunks that do, too.
+ * A group is as wide as its table fits the first-level cache; the tables of several groups fit the second,
+ * and B passes by them in chunks that do, too.
  */
 #define VEC OF(vec, KIND)
 #define LANES OF(LANES, KIND)
@@ -13,16 +13,16 @@
 #define FASTML_GRAM_TABLE_H
 
 enum {
-    TABLE_BYTES = 1 << 15,        /* of one group, where it may be wider than a vector */
-    TABLE_BLOCK_BYTES = 1 << 19,  /* of the groups that are laid out at a time */
-    TABLE_CHUNK_BYTES = 1 << 16,  /* of B's non-zeros */
+    TABLE_BYTES = 1 << 15,       /* of one group, where it may be wider than a vector */
+    TABLE_BLOCK_BYTES = 1 << 19, /* of the groups that are laid out at a time */
+    TABLE_CHUNK_BYTES = 1 << 16, /* of B's non-zeros */
     TABLE_MAX_VECTORS = 4,
 };
 
 typedef struct {
     int vectors;
-    ptrdiff_t width, n_groups;   /* rows to a group; groups to a block */
-    ptrdiff_t elements;          /* of a table */
+    ptrdiff_t width, n_groups; /* rows to a group; groups to a block */
+    ptrdiff_t elements;        /* of a table */
 } gram_table_shape;
 
 #endif
@@ -35,7 +35,8 @@ static gram_table_shape OF(table_shape, VARIANT)(const gram_job *job) {
         shape.vectors /= 2;
     shape.width = shape.vectors * LANES;
     shape.elements = job->a.n_features * shape.width;
-    ptrdiff_t most = TABLE_BLOCK_BYTES / (vector_table * shape.vectors + 1), all = (job->a.n_rows + shape.width - 1) / shape.width;
+    ptrdiff_t most = TABLE_BLOCK_BYTES / (vector_table * shape.vectors + 1),
+              all = (job->a.n_rows + shape.width - 1) / shape.width;
     shape.n_groups = gemm_smaller(most > 1 ? most : 1, all > 1 ? all : 1);
     return shape;
 }
@@ -73,8 +74,8 @@ INLINE void OF(table_tile, VARIANT)(const gram_job *job, const VEC *table, VEC *
     }
 }
 
-static void OF(table_columns, VARIANT)(const gram_job *job, const GROUP *group, const VEC *table, ptrdiff_t first,
-                                       ptrdiff_t last) {
+static void OF(table_columns, VARIANT)(const gram_job *job, const GROUP *group, const VEC *table,
+                                       ptrdiff_t first, ptrdiff_t last) {
     VEC tile[LANES * TABLE_MAX_VECTORS] = {{0}};
     for (ptrdiff_t column = first; column < last; column += LANES) {
         ptrdiff_t n_columns = gemm_smaller(LANES, last - column);
@@ -98,7 +99,8 @@ static void OF(table_run, VARIANT)(const gram_job *job, ptrdiff_t first, ptrdiff
     ptrdiff_t row_bytes = OF(n_values_of, VARIANT)(&job->b.rows) * (ptrdiff_t)(sizeof(REAL) + sizeof(INDEX)) /
                               (job->b.rows.n_rows > 0 ? job->b.rows.n_rows : 1) +
                           1;
-    ptrdiff_t chunk = (TABLE_CHUNK_BYTES / row_bytes / LANES + 1) * LANES, step = shape.n_groups * shape.width;
+    ptrdiff_t chunk = (TABLE_CHUNK_BYTES / row_bytes / LANES + 1) * LANES,
+              step = shape.n_groups * shape.width;
     for (ptrdiff_t block = 0; block < job->a.n_rows; block += step) {
         memset(scratch, 0, OF(table_scratch, VARIANT)(job));
         for (ptrdiff_t start = first; start < last || start == first; start += chunk)
@@ -109,8 +111,8 @@ static void OF(table_run, VARIANT)(const gram_job *job, ptrdiff_t first, ptrdiff
                                OF(csr_distance, VARIANT)};
                 if (start == first)
                     OF(fill_table, VARIANT)(job, &group, table, norms);
-                OF(table_columns, VARIANT)
-                (job, &group, (const VEC *)table, start, gemm_smaller(start + chunk, last));
+                OF(table_columns, VARIANT)(job, &group, (const VEC *)table, start,
+                                           gemm_smaller(start + chunk, last));
             }
     }
 }

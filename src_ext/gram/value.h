@@ -1,12 +1,12 @@
 /* Kernel values from products of rows, for REAL of KIND: a template.
  *
- * rbf takes |a - b|^2 as |a|^2 + |b|^2 - 2 a.b. The norms are the very sums that the product of a row with itself
- * is, so that equal rows give exactly 0, and what rounding leaves below 0 is raised to it: no value exceeds 1.
- * The difference is wrong by some 8 units in the last place of |a|^2 + |b|^2 (dozens to hundreds of features), and
- * the value by gamma times that times the value. Where this is more than RBF_LIMIT allows, 8e-6 for float32 and
- * 1e-10 for float64, and where norms overflow, the value is computed anew in float64 from the differences of the
- * rows (refined). That is rare: near neighbours far from all others, which no common shift (dense.h) brings near
- * the origin.
+ * rbf takes |a - b|^2 as |a|^2 + |b|^2 - 2 a.b. The norms are the very sums that the product of a row with
+ * itself is, so that equal rows give exactly 0, and what rounding leaves below 0 is raised to it: no value
+ * exceeds 1. The difference is wrong by some 8 units in the last place of |a|^2 + |b|^2 (dozens to hundreds
+ * of features), and the value by gamma times that times the value. Where this is more than RBF_LIMIT allows,
+ * 8e-6 for float32 and 1e-10 for float64, and where norms overflow, the value is computed anew in float64
+ * from the differences of the rows (refined). That is rare: near neighbours far from all others, which no
+ * common shift (dense.h) brings near the origin.
  */
 #define VEC OF(vec, KIND)
 #define BITS OF(bits, KIND)
@@ -15,6 +15,9 @@
 #ifndef FASTML_GRAM_VALUE_H
 #define FASTML_GRAM_VALUE_H
 
+/* How far off |a - b|^2 may be, of |a|^2 + |b|^2: 8 units in the last place. */
+#define RBF_ROUNDING_f32 0x1p-21f
+#define RBF_ROUNDING_f64 0x1p-50
 /* Of gamma (|a|^2 + |b|^2) times the value. */
 #define RBF_LIMIT_f32 16.0
 #define RBF_LIMIT_f64 131072.0
@@ -42,9 +45,14 @@ INLINE VEC OF(value, KIND)(const gram_job *job, const int kernel, VEC products, 
     }
 }
 
-/* Which of these rbf values are to be refined; any_lane tells whether one is. */
-INLINE BITS OF(to_refine, KIND)(const gram_job *job, VEC values, VEC norms) {
-    return ~(BITS)(values * norms * (REAL)job->gamma <= (REAL)OF(RBF_LIMIT, KIND));
+/* Which rbf values of rows with these products and norms are to be refined; any_lane tells whether one is.
+   What is compared is the largest that the value may be, given how far off the difference may be. */
+INLINE BITS OF(to_refine, KIND)(const gram_job *job, VEC products, VEC norms) {
+    const VEC zero = {0};
+    VEC scaled = norms * (REAL)job->gamma;
+    VEC distances = (REAL)job->gamma * OF(at_least, KIND)(zero, norms - (REAL)2.0 * products);
+    VEC largest = OF(exp, KIND)(scaled * OF(RBF_ROUNDING, KIND) - distances);
+    return ~(BITS)(largest * scaled <= (REAL)OF(RBF_LIMIT, KIND));
 }
 
 INLINE REAL OF(max_of, KIND)(const REAL *values, ptrdiff_t n) {

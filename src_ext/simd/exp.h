@@ -3,8 +3,9 @@
  * exp(x) = 2^n e^r with n = round(x / ln 2) and |r| <= ln(2) / 2, the reduction by a two-part ln 2 (W. Cody,
  * W. Waite, "Software Manual for the Elementary Functions", 1980, ch. 6) and e^r = 1 + r + r^2 q(r), q
  * interpolated at Chebyshev's nodes in 60 digits: relative error 1.0e-8 (0.17 units of float32) with 5
- * coefficients, 1.5e-17 (0.14 units of float64) with 10. Measured beside NumPy's longdouble over the whole range:
- * at most 1 unit in the last place in either type, at every instruction-set level, denormal results included.
+ * coefficients, 1.5e-17 (0.14 units of float64) with 10. Measured beside NumPy's longdouble over the whole
+ * range: at most 1 unit in the last place in either type, at every instruction-set level, denormal results
+ * included.
  */
 #ifndef FASTML_EXP_H
 #define FASTML_EXP_H
@@ -68,8 +69,9 @@ INLINE VEC OF(power_of_two, KIND)(VEC n) {
 /* x 2^n for whole n; beyond the normal numbers too, rounded once. */
 INLINE VEC OF(times_power_of_two, KIND)(VEC x, VEC n) {
 #if defined(__AVX512F__)
-    return _Generic(x, vec_f32: (VEC)_mm512_scalef_ps((__m512)x, (__m512)n),
-                    vec_f64: (VEC)_mm512_scalef_pd((__m512d)x, (__m512d)n));
+    return _Generic(x,
+        vec_f32: (VEC)_mm512_scalef_ps((__m512)x, (__m512)n),
+        vec_f64: (VEC)_mm512_scalef_pd((__m512d)x, (__m512d)n));
 #else
     VEC half = (n * (REAL)0.5 + CONSTANT(ROUNDER)) - CONSTANT(ROUNDER);
     return x * OF(power_of_two, KIND)(half) * OF(power_of_two, KIND)(n - half);

@@ -2,20 +2,21 @@
  *
  * After F. G. Van Zee, R. A. van de Geijn, "BLIS", ACM TOMS 41(3), 2015. B is packed once into panels of
  * GEMM_COLUMNS of its rows, feature after feature; A, block by block at each call, into panels of at most
- * GEMM_ROWS. The micro-kernel keeps a tile of GEMM_ROWS x GEMM_COLUMNS sums in registers. Each sum is one chain
- * of multiply-adds in the order of the features, wherever in a tile, panel or block it lies: results depend
- * neither on threads nor on what rows keep a row company, and gemm_pack's norms are to the bit what the product of
- * a row with itself gives.
+ * GEMM_ROWS. The micro-kernel keeps a tile of GEMM_ROWS x GEMM_COLUMNS sums in registers. Each sum is one
+ * chain of multiply-adds in the order of the features, wherever in a tile, panel or block it lies: results
+ * depend neither on threads nor on what rows keep a row company, and gemm_pack's norms are to the bit what
+ * the product of a row with itself gives.
  *
- * Measured on 2 cores with AVX-512 (a plain multiply-add loop reaches 203-232 GFLOP/s a core in float32): tiles of
- * 14 x 32 floats run at 190-197 on panels that come from the third-level cache or memory, once the panel to come is
- * prefetched (120-180 without), 200-213 on panels that stay in the second. Blocks of A of 70 to 504 rows are all
- * one, so that a quarter MiB, which fits any second-level cache, is enough.
+ * Measured on 2 cores with AVX-512 (a plain multiply-add loop reaches 203-232 GFLOP/s a core in float32):
+ * tiles of 14 x 32 floats run at 190-197 on panels that come from the third-level cache or memory, once the
+ * panel to come is prefetched (120-180 without), 200-213 on panels that stay in the second. Blocks of A of 70
+ * to 504 rows are all one, so that a quarter MiB, which fits any second-level cache, is enough.
  */
 #ifndef FASTML_GEMM_H
 #define FASTML_GEMM_H
 
-/* The tile: two vectors wide, and as high as registers allow, with two for B and one or two for A's element. */
+/* The tile: two vectors wide, and as high as registers allow, with two for B and one or two for A's element.
+ */
 #if VEC_BYTES == 64
 #define GEMM_ROWS 14
 #elif VEC_BYTES == 32
@@ -46,13 +47,14 @@ INLINE ptrdiff_t gemm_smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; 
 
 enum { OF(GEMM_COLUMNS, KIND) = COLUMNS };
 
-/* The epilogue: tile[i * GEMM_VECTORS + v] holds the sums of A's row `row` + i, for i < height, with B's rows from
-   `column` on; padding beyond the last row of B is in it. sq_norms: of A's rows, the tile's first at [0]. */
-typedef void OF(gemm_finish, KIND)(const void *context, VEC *tile, ptrdiff_t row, int height, ptrdiff_t column,
-                                   const REAL *sq_norms);
+/* The epilogue: tile[i * GEMM_VECTORS + v] holds the sums of A's row `row` + i, for i < height, with B's rows
+   from `column` on; padding beyond the last row of B is in it. sq_norms: of A's rows, the tile's first at
+   [0]. */
+typedef void OF(gemm_finish, KIND)(const void *context, VEC *tile, ptrdiff_t row, int height,
+                                   ptrdiff_t column, const REAL *sq_norms);
 
 typedef struct {
-    const REAL *a; /* n_rows x depth, contiguous */
+    const REAL *a;     /* n_rows x depth, contiguous */
     const REAL *shift; /* taken off every row of A; NULL: none */
     ptrdiff_t n_rows, depth;
     const REAL *b; /* gemm_pack'ed panels of COLUMNS */
@@ -63,17 +65,18 @@ typedef struct {
     const void *context;
 } JOB;
 
-/* depth features of n_rows rows (at most `width`) of a matrix, `stride` elements apart, feature by feature: the
-   rows' elements beside each other, `width` to a feature, zeros for the rows that are missing. Writes LANES - 1
-   elements beyond the panel. sq_norms, of as many rows as the panel has vectors' lanes: increased by the features'
-   squares. */
+/* depth features of n_rows rows (at most `width`) of a matrix, `stride` elements apart, feature by feature:
+   the rows' elements beside each other, `width` to a feature, zeros for the rows that are missing. Writes
+   LANES - 1 elements beyond the panel. sq_norms, of as many rows as the panel has vectors' lanes: increased
+   by the features' squares. */
 SHARED void OF(gemm_pack, KIND)(const REAL *rows, ptrdiff_t stride, const REAL *shift, ptrdiff_t n_rows,
                                 ptrdiff_t depth, REAL *panel, ptrdiff_t width, REAL *sq_norms) {
     ptrdiff_t last = (width - 1) / LANES * LANES;
     for (ptrdiff_t k = 0; k < depth; k += LANES) {
         ptrdiff_t n = gemm_smaller(LANES, depth - k);
         VEC shifts = shift ? OF(load_up_to, KIND)(shift + k, n) : (VEC){0};
-        /* From the last rows to the first: what a whole vector writes beyond the width is then overwritten. */
+        /* From the last rows to the first: what a whole vector writes beyond the width is then overwritten.
+         */
         for (ptrdiff_t r = last; r >= 0; r -= LANES) {
             VEC square[LANES];
             for (ptrdiff_t i = 0; i < LANES; i++) {
@@ -108,8 +111,7 @@ INLINE void OF(gemm_product, KIND)(ptrdiff_t depth, const REAL *restrict a, cons
             sum[i][v] = first ? (VEC){0} : tile[i * GEMM_VECTORS + v];
 #define GEMM_STEP                                                                                            \
     VEC of_b[GEMM_VECTORS];                                                                                  \
-    _Pragma("GCC unroll 2") for (int v = 0; v < GEMM_VECTORS; v++) of_b[v] =                                 \
-        *(const MEM *)(b + v * LANES);                                                                       \
+    _Pragma("GCC unroll 2") for (int v = 0; v < GEMM_VECTORS; v++) of_b[v] = *(const MEM *)(b + v * LANES);  \
     _Pragma("GCC unroll 16") for (int i = 0; i < height; i++)                                                \
         _Pragma("GCC unroll 2") for (int v = 0; v < GEMM_VECTORS; v++) sum[i][v] += a[i] * of_b[v];
 #pragma GCC unroll 1
@@ -156,19 +158,22 @@ static void OF(gemm_tile, KIND)(ptrdiff_t depth, const REAL *a, const REAL *b, V
 #undef GEMM_CASE
 }
 
-/* A tile's part of `out`, up to the last column; vectors beyond it are zero where loaded, left out where stored. */
-INLINE void OF(gemm_load, KIND)(VEC *tile, const REAL *out, ptrdiff_t stride, int height, ptrdiff_t n_columns) {
+/* A tile's part of `out`, up to the last column; vectors beyond it are zero where loaded, left out where
+ * stored. */
+INLINE void OF(gemm_load, KIND)(VEC *tile, const REAL *out, ptrdiff_t stride, int height,
+                                ptrdiff_t n_columns) {
     for (int i = 0; i < height; i++)
         for (int v = 0; v < GEMM_VECTORS; v++)
             tile[i * GEMM_VECTORS + v] =
                 OF(load_up_to, KIND)(out + i * stride + v * LANES, n_columns - v * LANES);
 }
 
-INLINE void OF(gemm_store, KIND)(const VEC *tile, REAL *out, ptrdiff_t stride, int height, ptrdiff_t n_columns) {
+INLINE void OF(gemm_store, KIND)(const VEC *tile, REAL *out, ptrdiff_t stride, int height,
+                                 ptrdiff_t n_columns) {
     for (int i = 0; i < height; i++)
         for (int v = 0; v < GEMM_VECTORS; v++)
-            OF(store_up_to, KIND)
-    (out + i * stride + v * LANES, tile[i * GEMM_VECTORS + v], n_columns - v * LANES);
+            OF(store_up_to, KIND)(out + i * stride + v * LANES, tile[i * GEMM_VECTORS + v],
+                                  n_columns - v * LANES);
 }
 
 /* Rows of A to a block, and features to a piece: both even shares, rows in whole tiles. */
@@ -196,7 +201,8 @@ static size_t OF(gemm_scratch, KIND)(const JOB *job) {
 
 /* One block of A, packed, times the panels of B in [first, last), for the features in [k, k + depth). */
 static void OF(gemm_block, KIND)(const JOB *job, const REAL *block, const REAL *sq_norms, ptrdiff_t row,
-                                 ptrdiff_t n_rows, ptrdiff_t k, ptrdiff_t depth, ptrdiff_t first, ptrdiff_t last) {
+                                 ptrdiff_t n_rows, ptrdiff_t k, ptrdiff_t depth, ptrdiff_t first,
+                                 ptrdiff_t last) {
     ptrdiff_t n_tiles = (n_rows + GEMM_ROWS - 1) / GEMM_ROWS;
     ptrdiff_t panel_lines = depth * COLUMNS * (ptrdiff_t)sizeof(REAL) / 64;
     ptrdiff_t n_ahead = gemm_smaller(depth, n_tiles ? (panel_lines + n_tiles - 1) / n_tiles : 0);
@@ -230,9 +236,9 @@ static void OF(gemm_run, KIND)(const JOB *job, ptrdiff_t first, ptrdiff_t last, 
             ptrdiff_t depth = gemm_smaller(most, job->depth - k);
             for (ptrdiff_t i = 0; i < n_rows; i += GEMM_ROWS) {
                 ptrdiff_t height = gemm_smaller(GEMM_ROWS, n_rows - i);
-                OF(gemm_pack, KIND)
-                (job->a + (row + i) * job->depth + k, job->depth, job->shift ? job->shift + k : NULL, height, depth,
-                 block + i * depth, height, sq_norms + i);
+                OF(gemm_pack, KIND)(job->a + (row + i) * job->depth + k, job->depth,
+                                    job->shift ? job->shift + k : NULL, height, depth, block + i * depth,
+                                    height, sq_norms + i);
             }
             OF(gemm_block, KIND)(job, block, sq_norms, row, n_rows, k, depth, first, last);
             k += depth;

@@ -1,8 +1,8 @@
 /* A square of LANES vectors, transposed in registers, for KIND: a template, included once per element type.
  *
- * log2(LANES) rounds, each of which interleaves the first half of the vectors with the second: a perfect shuffle
- * of rows and columns at a time (H. Stone, "Parallel Processing with the Perfect Shuffle", IEEE Trans. Computers
- * C-20, 1971).
+ * log2(LANES) rounds, each of which interleaves the first half of the vectors with the second: a perfect
+ * shuffle of rows and columns at a time (H. Stone, "Parallel Processing with the Perfect Shuffle", IEEE
+ * Trans. Computers C-20, 1971).
  */
 #ifndef FASTML_TRANSPOSE_H
 #define FASTML_TRANSPOSE_H

@@ -117,6 +117,16 @@ DEFINE_BOUNDS(f64)
 #undef DEFINE_BOUNDS
 #endif
 
+/* a b + c, rounded as the vector code rounds it at this level. (The compiler fuses `c += a * b` of vectors,
+   but of a scalar sum it vectorises the products, and adds them unfused.) */
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+INLINE float multiply_add_f32(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+INLINE double multiply_add_f64(double a, double b, double c) { return __builtin_fma(a, b, c); }
+#else
+INLINE float multiply_add_f32(float a, float b, float c) { return a * b + c; }
+INLINE double multiply_add_f64(double a, double b, double c) { return a * b + c; }
+#endif
+
 /* Whether any lane of a comparison holds. */
 INLINE int any_lane(const void *comparison) {
     uint64_t words[VEC_BYTES / 8], any = 0;

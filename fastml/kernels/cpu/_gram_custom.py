@@ -1,0 +1,52 @@
+"""Blocks of a kernel matrix by a function of the user's: ``fastml.Kernel`` over dense rows, on threads of our own."""
+
+import numpy as np
+
+from fastml._csr import CSR
+from fastml.kernels.cpu import _gram
+
+# Of sparse rows that are dense at a time, of A and of B each.
+BLOCK_BYTES = 1 << 22
+
+
+class Rows:
+    """B as it is; see ``fastml.kernels.reference.gram.Prepared``."""
+
+    nbytes = 0
+
+    def __init__(self, B):
+        self.rows, self.shape, self.dtype = B, B.shape, B.dtype
+
+
+def gram(A, prepared, kernel, out, n_threads):
+    B, function = prepared.rows, kernel.function
+    if not isinstance(B, CSR):
+        _dense_gram(A, B, function, out, n_threads)
+        return
+    n_rows = max(1, BLOCK_BYTES // max(1, B.shape[1] * B.dtype.itemsize))
+    for i in range(0, A.shape[0], n_rows):
+        rows_a = _densified(A, i, i + n_rows)
+        for j in range(0, B.shape[0], n_rows):
+            block = out[i : i + n_rows, j : j + n_rows]
+            _dense_gram(rows_a, _densified(B, j, j + n_rows), function, block, n_threads)
+
+
+def _dense_gram(A, B, function, out, n_threads):
+    address = function.block_address(B.dtype.name)
+    if _gram.custom(A, B, address, out, n_threads):
+        return
+    # Once more, where an exception has a caller to go to.
+    for a in A:
+        for b in B:
+            function.f(a, b)
+    raise RuntimeError(f"{function!r} raised an exception that it does not raise when called by itself.")
+
+
+def _densified(X, first, last):
+    """The rows in [first, last) of a CSR matrix."""
+    last = min(last, X.shape[0])
+    dense = np.zeros((last - first, X.shape[1]), X.dtype)
+    start, end = X.indptr[first], X.indptr[last]
+    owner = np.repeat(np.arange(last - first), np.diff(X.indptr[first : last + 1]))
+    dense[owner, X.indices[start:end]] = X.data[start:end]
+    return dense

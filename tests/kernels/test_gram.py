@@ -1,0 +1,310 @@
+"""The contract of the Gram kernels: every backend beside the reference."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numba import njit
+from numpy.testing import assert_array_equal
+
+from fastml import Kernel
+from fastml._csr import CSR
+from fastml._kernel import KernelFunction
+from fastml.kernels import for_device
+from fastml.kernels.reference import gram as reference
+
+BACKENDS = ["reference", "cpu"]
+
+# Around the sizes of vectors, tiles and panels at every instruction-set level.
+N_ROWS = (0, 1, 2, 5, 6, 7, 13, 14, 15, 16, 17, 31, 32, 33, 48, 65)
+N_FEATURES = (1, 2, 3, 7, 8, 15, 16, 17, 33, 64, 130)
+
+# What |x|^2 of a row times gamma may be off, by any backend, for any data: see the reference's notes.
+RBF_TOLERANCE = {np.dtype("f4"): 3e-5, np.dtype("f8"): 1e-9}
+
+
+@njit
+def laplacian(x, y):
+    distance = 0.0
+    for i in range(len(x)):
+        distance += abs(x[i] - y[i])
+    return math.exp(-0.1 * distance)
+
+
+@dataclass
+class Problem:
+    """The arguments of ``prepare`` and ``gram``."""
+
+    A: Any
+    B: Any
+    kernel: KernelFunction
+    n_threads: int | None
+
+
+@pytest.fixture(params=BACKENDS)
+def gram(request):
+    return for_device(request.param).gram
+
+
+@pytest.fixture(params=BACKENDS[1:])
+def fast_gram(request):
+    """A backend that takes its time on threads and blocks, not on arithmetic."""
+    return for_device(request.param).gram
+
+
+def dense(rng, n_rows, n_features, dtype, scale=1.0, offset=0.0):
+    return ((rng.standard_normal((n_rows, n_features)) + offset) * scale).astype(dtype)
+
+
+def sparse(matrix, rng, density, index):
+    """A CSR of some of a matrix' elements; some of those stored are zeros."""
+    kept = rng.random(matrix.shape) < density
+    values = np.where(rng.random(matrix.shape) < 0.05, 0, matrix)
+    indptr = np.concatenate([[0], np.cumsum(kept.sum(axis=1))])
+    return CSR(values[kept], np.nonzero(kept)[1].astype(index), indptr.astype(index), matrix.shape)
+
+
+def to_dense(X):
+    if not isinstance(X, CSR):
+        return X
+    matrix = np.zeros(X.shape, X.dtype)
+    for i in range(X.shape[0]):
+        values = slice(X.indptr[i], X.indptr[i + 1])
+        matrix[i, X.indices[values]] = X.data[values]
+    return matrix
+
+
+@st.composite
+def kernels(draw, scale, n_features):
+    """Kernels whose values are of all sizes on rows of `n_features` elements of size `scale`."""
+    gamma = draw(st.sampled_from([0.0, 0.05, 1.0, 30.0])) / n_features / scale**2
+    match draw(st.sampled_from(["linear", "poly", "rbf", "sigmoid"])):
+        case "poly":
+            coef0, degree = draw(st.sampled_from([0.0, 1.0, -0.5])), draw(st.integers(0, 7))
+            return KernelFunction("poly", gamma, coef0, degree)
+        case "sigmoid":
+            return KernelFunction("sigmoid", gamma, draw(st.sampled_from([0.0, 0.3])))
+        case name:
+            return KernelFunction(name, gamma)
+
+
+@st.composite
+def problems(draw):
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    dtype = np.dtype(draw(st.sampled_from(["f4", "f8"])))
+    # Squares overflow or vanish with the last two; the very last are denormal numbers.
+    scales = (1.0, 1.0, 1e-6, 1e25, 1e-42) if dtype == "f4" else (1.0, 1.0, 1e-6, 1e200, 1e-310)
+    scale = draw(st.sampled_from(scales))
+    n_features = draw(st.sampled_from(N_FEATURES))
+    offset = draw(st.sampled_from([0.0, 0.0, 3.0, 1000.0]))
+    A, B = (dense(rng, draw(st.sampled_from(N_ROWS)), n_features, dtype, scale, offset) for _ in range(2))
+    n_same = min(len(A), len(B), draw(st.integers(0, 3)))
+    A[:n_same] = B[:n_same]
+    index = draw(st.sampled_from([None, np.int32, np.int64]))
+    kernel = draw(kernels(min(max(scale, 1e-18), 1e18), n_features))
+    if index is not None:
+        density = draw(st.sampled_from([0.0, 0.2, 1.0]))
+        states = [rng.bit_generator.state] * 2  # rows that are the same have the same zeros
+        if len(A) >= len(B):
+            A = sparse(A, rng, density, index)
+        kept = A if isinstance(A, CSR) else None
+        rng.bit_generator.state = states[1]
+        B = sparse(B, rng, density, index)
+        if kept is None:
+            rng.bit_generator.state = states[0]
+            A = sparse(A, rng, density, index)
+    return Problem(A, B, kernel, draw(st.sampled_from([None, 1, 2])))
+
+
+def computed(gram, problem, dtype=None, padding=0):
+    """The block, in an `out` whose rows lie `padding` elements apart."""
+    shape = problem.A.shape[0], problem.B.shape[0]
+    memory = np.full((shape[0], shape[1] + padding), 77.0, dtype or problem.A.dtype)
+    prepared = gram.prepare(problem.B, problem.kernel)
+    assert prepared.shape == problem.B.shape
+    assert prepared.dtype == problem.B.dtype
+    assert prepared.nbytes >= 0
+    gram.gram(problem.A, prepared, problem.kernel, memory[:, : shape[1]], problem.n_threads)
+    assert_array_equal(memory[:, shape[1] :], 77.0)
+    return memory[:, : shape[1]]
+
+
+def tolerances(problem, expected):
+    """How far each value may be off: by the rounding of the products, carried through the kernel."""
+    A, B, kernel = to_dense(problem.A).astype("f8"), to_dense(problem.B).astype("f8"), problem.kernel
+    kind = np.finfo(problem.A.dtype)
+    eps = 4 * (A.shape[1] ** 0.5 + 4) * float(kind.eps)
+    # Denormal products lose their digits.
+    products = eps * (np.abs(A) @ np.abs(B).T) + A.shape[1] * float(kind.smallest_subnormal)
+    if kernel.name == "linear":
+        return products
+    if kernel.name == "rbf":
+        norms = np.square(A).sum(axis=1)[:, None] + np.square(B).sum(axis=1)
+        return np.fmin(eps * (1.0 + kernel.gamma * norms), RBF_TOLERANCE[problem.A.dtype])
+    linear = kernel.gamma * (A @ B.T) + kernel.coef0
+    off = kernel.gamma * products + eps * (np.abs(linear) + abs(kernel.coef0)) + kind.smallest_subnormal
+    if kernel.name == "sigmoid":
+        return off + 8 * kind.eps
+    return kernel.degree * (np.abs(linear) + off) ** max(kernel.degree - 1, 0) * off + 20 * kind.eps * np.abs(
+        expected
+    )
+
+
+def assert_close(values, problem):
+    """Right to rounding; where products overflow, not finite but for the right value."""
+    with np.errstate(all="ignore"):
+        expected = computed(reference, problem, np.float64)
+        off, allowed = np.abs(values - expected), tolerances(problem, expected)
+        wrong = ~((off <= allowed) | (values == expected) | (np.isnan(values) & np.isnan(expected)))
+        if problem.kernel.name != "rbf":
+            A, B = (np.abs(to_dense(X).astype("f8")) for X in (problem.A, problem.B))
+            largest = max(1.0, problem.kernel.gamma) * (A @ B.T) + abs(problem.kernel.coef0)
+            if problem.kernel.name == "poly":
+                largest = np.fmax(largest, largest ** max(problem.kernel.degree, 1))
+            overflows = ~(largest < 0.1 * float(np.finfo(values.dtype).max))
+            wrong &= ~(overflows & ~np.isfinite(values))
+    assert not wrong.any(), (values[wrong][:5], expected[wrong][:5], allowed[wrong][:5])
+
+
+@pytest.mark.parametrize("name", reference.__all__)
+def test_a_backend_has_every_function(gram, name):
+    assert callable(getattr(gram, name))
+
+
+def test_gram(gram):
+    @settings(max_examples=600, suppress_health_check=list(HealthCheck))
+    @given(problems(), st.sampled_from([0, 1, 5]))
+    def keeps_the_contract(problem, padding):
+        with np.errstate(all="ignore"):
+            values = computed(gram, problem, padding=padding)
+        assert_close(values, problem)
+
+    keeps_the_contract()
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("index", [None, np.int32, np.int64])
+@pytest.mark.parametrize("offset", [0.0, 1e4])
+def test_equal_rows_give_exactly_one_and_no_value_is_larger(gram, dtype, index, offset):
+    rng = np.random.default_rng(0)
+    for n_features in (1, 5, 20, 300, 3000):
+        B = dense(rng, 70, n_features, dtype, offset=offset)
+        B[::3] = B[0]
+        X = B if index is None else sparse(B, np.random.default_rng(1), 0.3, index)
+        if index is not None:
+            X = gram.take_rows(X, np.where(np.arange(70) % 3, np.arange(70), 0).astype(np.int32))
+        values = computed(gram, Problem(X, X, KernelFunction("rbf", 0.7), 2))
+        assert_array_equal(np.diag(values), 1.0)
+        assert_array_equal(values[np.ix_(range(0, 70, 3), range(0, 70, 3))], 1.0)
+        assert_array_equal(values, values.T)
+        assert np.all((values >= 0.0) & (values <= 1.0))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("index", [None, np.int32])
+def test_clusters_that_no_shift_brings_to_the_origin(gram, dtype, index):
+    """Distances within a cluster are a part in 10^9 of the norms: |a|^2 + |b|^2 - 2 a.b would be noise alone."""
+    rng = np.random.default_rng(0)
+    B = dense(rng, 60, 9, "f8", 0.03) + 1e3 * rng.choice([-1.0, 1.0], (60, 1))
+    B = B.astype(dtype)
+    X = B if index is None else sparse(B, rng, 1.0, index)
+    problem = Problem(X, X, KernelFunction("rbf", 50.0), 1)
+    values = computed(gram, problem)
+    assert 0.1 < np.median(values[values > 1e-3]) < 0.9
+    assert_close(values, problem)
+
+
+@pytest.mark.parametrize("name", ["linear", "poly", "rbf", "sigmoid"])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize(
+    ("n_features", "density"), [(5, None), (3000, None), (40, 0.3), (700, 0.1), (5000, 0.004)]
+)
+def test_threads_and_blocks_change_no_bit(fast_gram, name, dtype, n_features, density):
+    """Nor does the company that a row of A keeps."""
+    rng = np.random.default_rng(0)
+    n_a, n_b = 190, 1500 if density is None and n_features > 100 else 12_000 // (1 + n_features // 1000)
+    A, B = (dense(rng, n, n_features, dtype) for n in (n_a, n_b))
+    if density is not None:
+        A, B = (sparse(X, rng, density, np.int32) for X in (A, B))
+    kernel = KernelFunction(name, 1.0 / n_features, 0.5, 3)
+    whole = computed(fast_gram, Problem(A, B, kernel, 1))
+    assert_array_equal(computed(fast_gram, Problem(A, B, kernel, 2)), whole)
+    assert_array_equal(computed(fast_gram, Problem(A, B, kernel, 7)), whole)
+    rows = rng.permutation(n_a)[:23].astype(np.int32)
+    some = computed(fast_gram, Problem(fast_gram.take_rows(A, rows), B, kernel, 1))
+    assert_array_equal(some, whole[rows])
+    few = Problem(
+        fast_gram.take_rows(A, rows), fast_gram.take_rows(B, np.arange(100, dtype=np.int32)), kernel, 1
+    )
+    assert_close(some[:, :100], few)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("n_features", [600, 20_000])
+def test_wide_sparse_rows(gram, n_features, dtype, index):
+    rng = np.random.default_rng(0)
+    A, B = (sparse(dense(rng, n, n_features, dtype), rng, 0.01, index) for n in (37, 90))
+    for kernel in (
+        KernelFunction("linear"),
+        KernelFunction("rbf", 0.05),
+        KernelFunction("poly", 0.1, 1.0, 2),
+    ):
+        problem = Problem(A, B, kernel, 2)
+        assert_close(computed(gram, problem), problem)
+
+
+def test_indices_of_two_types(gram):
+    rng = np.random.default_rng(0)
+    matrix = dense(rng, 9, 20, "f4")
+    A, B = (sparse(matrix, np.random.default_rng(1), 0.5, index) for index in (np.int64, np.int32))
+    problem = Problem(A, B, KernelFunction("linear"), 1)
+    assert_close(computed(gram, problem), problem)
+
+
+@pytest.mark.parametrize("index", [None, np.int32, np.int64])
+@pytest.mark.parametrize("rows", [[], [3], [0, 0, 6, 2], [6, 5, 4, 3, 2, 1, 0]])
+def test_take_rows(gram, index, rows):
+    rng = np.random.default_rng(0)
+    X = dense(rng, 7, 11, "f4")
+    X = X if index is None else sparse(X, rng, 0.4, index)
+    taken = gram.take_rows(X, np.array(rows, np.int32))
+    assert isinstance(taken, CSR) == (index is not None)
+    assert taken.shape == (len(rows), 11)
+    assert taken.dtype == X.dtype
+    assert_array_equal(to_dense(taken), to_dense(X)[rows])
+    if index is not None:
+        assert taken.indices.dtype == taken.indptr.dtype == index
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("index", [None, np.int32, np.int64])
+@pytest.mark.parametrize(("n_features", "n_a", "n_b"), [(1, 3, 4), (20, 60, 3000), (200_000, 9, 14)])
+def test_a_kernel_of_the_users_own(gram, dtype, index, n_features, n_a, n_b):
+    if gram is reference and n_b > 100:
+        n_b = 100  # a Python call for each value
+    rng = np.random.default_rng(0)
+    density = min(1.0, 10 / n_features)
+    A, B = (dense(rng, n, n_features, dtype) for n in (n_a, n_b))
+    A, B = (X * (rng.random(X.shape) < density).astype(dtype) for X in (A, B))
+    expected = np.exp([-0.1 * np.abs(B.astype("f8") - a).sum(axis=1) for a in A])
+    if index is not None:
+        A, B = (sparse(X, rng, 1.0, index) if X.shape[1] < 1000 else _stored(X, index) for X in (A, B))
+        expected = np.exp([-0.1 * np.abs(to_dense(B).astype("f8") - a).sum(axis=1) for a in to_dense(A)])
+    if n_features > 1000 and gram is reference:
+        A, expected = gram.take_rows(A, np.arange(1, dtype=np.int32)), expected[:1]
+        B, expected = gram.take_rows(B, np.arange(2, dtype=np.int32)), expected[:, :2]
+    kernel = KernelFunction("custom", function=Kernel(laplacian))
+    for n_threads in (1, 2):
+        values = computed(gram, Problem(A, B, kernel, n_threads), padding=3)
+        np.testing.assert_allclose(values, expected, 1e-4 if dtype == "f4" else 1e-12)
+
+
+def _stored(matrix, index):
+    rows, columns = np.nonzero(matrix)
+    indptr = np.searchsorted(rows, np.arange(len(matrix) + 1))
+    return CSR(matrix[rows, columns], columns.astype(index), indptr.astype(index), matrix.shape)

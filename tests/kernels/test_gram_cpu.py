@@ -1,0 +1,158 @@
+"""What is the CPU backend's own: exp and tanh, which method for which rows, arguments that are refused, memory."""
+
+import numpy as np
+import pytest
+from fresh_interpreter import output_of
+from numba import njit
+from numpy.testing import assert_array_equal
+
+from fastml import Kernel
+from fastml._csr import CSR
+from fastml._kernel import KernelFunction
+from fastml.kernels.cpu import _gram, gram
+
+LINEAR, RBF = KernelFunction("linear"), KernelFunction("rbf", 0.1)
+# Arguments below which exp is 0, and above which it is inf.
+RANGE = {"f4": (-104.0, 88.73), "f8": (-745.2, 709.79)}
+
+
+def units_off(values, exact, dtype):
+    """Distance in units of the last place of the exact value, denormal ones included."""
+    unit = np.spacing(np.abs(exact.astype(dtype))).astype(np.longdouble)
+    return np.max(np.abs(values.astype(np.longdouble) - exact) / unit)
+
+
+def arguments(dtype, lowest, highest):
+    rng = np.random.default_rng(0)
+    small = rng.choice([-1.0, 1.0], 10_000) * 10.0 ** rng.uniform(-30, 0, 10_000)
+    return np.concatenate([np.linspace(lowest, highest, 1_000_003), small]).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_exp(dtype):
+    x = arguments(dtype, *RANGE[dtype])
+    with np.errstate(over="ignore", under="ignore"):
+        exact = np.exp(x.astype(np.longdouble))
+        inside = np.isfinite(exact.astype(dtype))
+        values = _gram.elementwise("exp", x)
+        assert units_off(values[inside], exact[inside], dtype) <= 1.5
+        assert np.all(np.isinf(values[~inside]))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_tanh(dtype):
+    x = arguments(dtype, -25.0, 25.0)
+    assert units_off(_gram.elementwise("tanh", x), np.tanh(x.astype(np.longdouble)), dtype) <= 3.0
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_exp_and_tanh_of_special_values(dtype):
+    x = np.array(
+        [np.inf, -np.inf, np.nan, 0.0, -0.0, 1e30, -1e30, RANGE[dtype][0] - 1, RANGE[dtype][1] + 1], dtype
+    )
+    assert_array_equal(_gram.elementwise("exp", x), [np.inf, 0, np.nan, 1, 1, np.inf, 0, 0, np.inf])
+    tanh = _gram.elementwise("tanh", x)
+    assert_array_equal(tanh, [1, -1, np.nan, 0, 0, 1, -1, -1, 1])
+    assert_array_equal(np.signbit(tanh[3:5]), [False, True])
+
+
+@pytest.mark.parametrize("n", [0, 1, 3, 4, 15, 17])
+def test_exp_of_parts_of_a_vector(n):
+    x = np.linspace(-1, 1, n)
+    np.testing.assert_allclose(_gram.elementwise("exp", x), np.exp(x), 1e-15)
+
+
+def random_csr(n_rows, n_features, n_values, dtype=np.float32):
+    rng = np.random.default_rng(0)
+    indices = np.sort(rng.choice(n_features, (n_rows, n_values)), axis=1)
+    indptr = np.arange(n_rows + 1) * n_values
+    return CSR(
+        rng.random(n_rows * n_values).astype(dtype),
+        indices.ravel().astype(np.int32),
+        indptr.astype(np.int32),
+        (n_rows, n_features),
+    )
+
+
+@pytest.mark.parametrize(
+    ("B", "method"),
+    [
+        (np.ones((5, 3)), "dense"),
+        (random_csr(500, 123, 14), "table"),
+        (random_csr(2000, 100_000, 50), "postings"),
+        (random_csr(0, 100_000, 50), "table"),
+    ],
+    ids=["dense", "few features", "text", "no rows"],
+)
+def test_method(B, method):
+    assert gram.prepare(B, RBF).method_name == method
+
+
+def test_memory_held():
+    B = np.zeros((1000, 100), np.float32)
+    assert B.nbytes <= gram.prepare(B, LINEAR).nbytes <= 1.1 * B.nbytes
+    narrow, wide = random_csr(2000, 123, 14), random_csr(2000, 100_000, 50)
+    assert gram.prepare(narrow, RBF).nbytes <= 8192 + 64
+    assert gram.prepare(wide, RBF).nbytes <= 8 * len(wide.data) + 8 * wide.shape[1] + 8192 + 128
+
+
+def test_arguments_that_are_refused():
+    A, B, out = np.ones((2, 3)), np.ones((4, 3)), np.empty((2, 4))
+    prepared = gram.prepare(B, LINEAR)
+    gram.gram(A, prepared, LINEAR, out)
+    assert_array_equal(out, 3.0)
+    for bad_a in (A.astype("f4"), np.asfortranarray(A), random_csr(2, 3, 1, "f8")):
+        with pytest.raises(TypeError, match="A must be"):
+            gram.gram(bad_a, prepared, LINEAR, out)
+    with pytest.raises(ValueError, match="A has 5 features, but B has 3"):
+        gram.gram(np.ones((2, 5)), prepared, LINEAR, out)
+    with pytest.raises(ValueError, match=r"out must be of shape \(2, 4\)"):
+        gram.gram(A, prepared, LINEAR, np.empty((2, 5)))
+    for bad_out in (out.astype("f4"), np.empty((4, 2)).T, np.empty(8)):
+        with pytest.raises(TypeError, match="out must"):
+            gram.gram(A, prepared, LINEAR, bad_out)
+    with pytest.raises(ValueError, match="prepared for another kernel than 'rbf'"):
+        gram.gram(A, prepared, RBF, out)
+    with pytest.raises(TypeError, match="B must be of float32 or float64"):
+        gram.prepare(np.ones((2, 3), np.int64), LINEAR)
+
+
+@pytest.mark.parametrize("kernel", ["RBF", "LINEAR"])
+def test_memory_that_is_not_there(kernel):
+    """The error says how much was asked for; what had been taken is given back."""
+    code = f"""
+import resource
+import numpy as np
+from fastml._kernel import KernelFunction
+from fastml.kernels.cpu import gram
+LINEAR, RBF = KernelFunction("linear"), KernelFunction("rbf", 0.1)
+B = np.ones((50_000, 500))
+def address_space():
+    return int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+gram.prepare(B[:100], {kernel})
+before = address_space()
+resource.setrlimit(resource.RLIMIT_AS, (before + 100_000_000, resource.RLIM_INFINITY))
+for _ in range(3):
+    try:
+        gram.prepare(B, {kernel})
+    except MemoryError as error:
+        print(error)
+print(address_space() - before < 1_000_000)
+"""
+    *messages, given_back = output_of(code).splitlines()
+    assert messages == ["200000000 bytes for 50000 packed rows could not be allocated."] * 3
+    assert given_back == "True"
+
+
+def test_an_exception_in_a_kernel_is_raised():
+    @njit
+    def fails(x, y):
+        if x[0] == 3.0 and y[0] == 5.0:
+            raise ValueError("three and five")
+        return x[0] * y[0]
+
+    X = np.arange(10.0).reshape(10, 1)
+    kernel = KernelFunction("custom", function=Kernel(fails))
+    with pytest.raises(ValueError, match="three and five"):
+        gram.gram(X, gram.prepare(X, kernel), kernel, np.empty((10, 10)))
+    gram.gram(X[:3], gram.prepare(X, kernel), kernel, np.empty((3, 10)))

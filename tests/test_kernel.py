@@ -1,0 +1,133 @@
+"""fastml.Kernel: what it takes, and when two are the same."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from fresh_interpreter import output_of, run
+from numba import njit
+
+from fastml import Kernel, Loss
+from fastml._kernel import KernelFunction
+from fastml.kernels.cpu import gram
+
+X = np.arange(12.0).reshape(4, 3)
+
+
+def plain(x, y):
+    return x @ y
+
+
+@njit
+def dot(x, y):
+    total = 0.0
+    for i in range(len(x)):
+        total += x[i] * y[i]
+    return total
+
+
+@njit
+def first(x, y):
+    return x[0] * y[0]
+
+
+def scaled(factor):
+    """Kernels that differ in nothing but a number of their closure."""
+
+    @njit
+    def scaled_dot(x, y):
+        return factor * x[0] * y[0]
+
+    return Kernel(scaled_dot)
+
+
+def block(kernel, rows=X):
+    out = np.empty((len(rows), len(rows)), rows.dtype)
+    function = KernelFunction("custom", function=kernel)
+    gram.gram(rows, gram.prepare(rows, function), function, out)
+    return out
+
+
+@pytest.mark.parametrize("bad", [plain, lambda x, y: 0.0, "rbf", 3, None])
+def test_a_function_that_is_not_jitted(bad):
+    with pytest.raises(TypeError, match=r"f must be a function decorated with numba\.njit; got"):
+        Kernel(bad)
+
+
+def test_a_function_that_is_not_jitted_where_numba_has_not_been_imported():
+    finished = run("-c", "from fastml import Kernel\nKernel(max)")
+    assert "TypeError: f must be a function decorated with numba.njit" in finished.stderr
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_it_is_computed(dtype):
+    np.testing.assert_allclose(block(Kernel(dot), X.astype(dtype)), X @ X.T)
+
+
+@pytest.mark.parametrize(
+    "body", ["return 'text'", "return x.margin", "return undefined_name"], ids=["text", "attribute", "name"]
+)
+def test_a_function_that_does_not_compile(body):
+    scope = {}
+    exec(f"def bad(x, y):\n    {body}", scope)
+    with pytest.raises(TypeError, match="f must compile as a function of two rows of float64"):
+        block(Kernel(njit(scope["bad"])))
+
+
+def test_a_division_by_zero_is_no_exception():
+    assert np.all(np.isinf(block(Kernel(njit(lambda x, y: 1.0 / (x[0] - x[0]))))))
+
+
+def test_nan_and_inf_keep_their_meaning():
+    counted = njit(lambda x, y: float(np.isnan(x[0])) + 2.0 * float(np.isinf(y[0])))
+    values = np.array([[np.nan], [np.inf], [1.0]])
+    np.testing.assert_array_equal(block(Kernel(counted), values), [[1, 3, 1], [0, 2, 0], [0, 2, 0]])
+
+
+def test_equal_by_their_functions():
+    assert scaled(2.0) == scaled(2.0)
+    assert hash(scaled(2.0)) == hash(scaled(2.0))
+    assert scaled(2.0) is not scaled(2.0)
+
+
+@pytest.mark.parametrize("other", [Kernel(first), Loss(dot, dot), scaled(1.0), "rbf", None])
+def test_different_by_any_part(other):
+    assert Kernel(dot) != other
+
+
+def test_different_by_closure():
+    assert scaled(2.0) != scaled(3.0)
+
+
+@pytest.mark.parametrize(
+    "make_copy", [copy.copy, copy.deepcopy, lambda kernel: pickle.loads(pickle.dumps(kernel))]
+)
+@pytest.mark.parametrize("is_compiled", [False, True])
+def test_copies_are_equal_and_work(make_copy, is_compiled):
+    kernel = Kernel(dot)
+    if is_compiled:
+        block(kernel)
+    copied = make_copy(kernel)
+    assert copied == kernel
+    assert hash(copied) == hash(kernel)
+    np.testing.assert_allclose(block(copied), X @ X.T)
+
+
+def test_pickled_for_another_process(tmp_path):
+    """A function of a script goes by value: the process that reads it has no such script."""
+    write = (
+        "import pickle\nfrom numba import njit\nfrom fastml import Kernel\n"
+        "f = njit(lambda x, y: x[0] - y[0])\n"
+        f"pickle.dump(Kernel(f), open({str(tmp_path / 'kernel')!r}, 'wb'))\n"
+    )
+    read = (
+        "import pickle, numpy as np\n"
+        f"print(pickle.load(open({str(tmp_path / 'kernel')!r}, 'rb')).f(np.ones(1), np.zeros(1)))\n"
+    )
+    output_of(write)
+    assert output_of(read) == "1.0"
+
+
+def test_representation():
+    assert repr(Kernel(dot)) == "Kernel(dot)"
