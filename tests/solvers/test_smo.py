@@ -201,7 +201,9 @@ def _outer_of(cache_mb, n):
     values = KernelValues(backend, X, RBF, None, np.float64)
     problem = make_problem("svc", labels(rng, X), None, np.ones(n))
     n_bytes = cache_mb * 2**20
-    return _outer._Outer(backend.smo, values, problem, n_bytes, Workspace(backend.arrays, n_bytes, np.float64), None)
+    return _outer._Outer(
+        backend.smo, values, problem, n_bytes, Workspace(backend.arrays, n_bytes, np.float64), None
+    )
 
 
 def one_vs_one(X, codes, C, n_classes):

@@ -100,3 +100,12 @@ def threads(n):
     while count < MAX_THREADS and count < n:
         count *= 2
     return LANES if SIMULATOR else count
+
+
+def strided(array):
+    """An array whose rows may lie apart, as a launch takes it: the simulator only does if it looks like its own."""
+    if not SIMULATOR:
+        return array
+    from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
+
+    return FakeCUDAArray(array)

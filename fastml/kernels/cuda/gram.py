@@ -153,7 +153,7 @@ def _values(products, rows_a, squares_a, rows_b, prepared, kernel, out):
         # What rounding of a product can be at most, and what it mostly is, relative to the norms.
         (0.5 * n_features + 8.0) * eps,
         (n_features**0.5 + 4.0) * eps,
-        out,
+        _device.strided(out),
     )  # fmt: skip
 
 
@@ -168,7 +168,9 @@ def _custom(A, prepared, kernel, out):
         rows = _to_dense(B, first, end) if isinstance(B, CSR) else B
         threads = _device.threads(end - first)
         grid = _device.grid(-(-(end - first) // threads)), _device.grid(A.shape[0])
-        custom_kernel(kernel.function)[grid, threads, _device.stream()](A, rows, out[:, first:end])
+        custom_kernel(kernel.function)[grid, threads, _device.stream()](
+            A, rows, _device.strided(out[:, first:end])
+        )
 
 
 def _between(A, first, end):
@@ -204,7 +206,7 @@ def _to_dense(rows, first, end):
 def _scatter(rows, first, out):
     if out.shape[0] and len(rows.data):
         scatter_kernel[_device.grid(out.shape[0], 2**20), LANES, _device.stream()](
-            rows.data, rows.indices, rows.indptr, first, out
+            rows.data, rows.indices, rows.indptr, first, _device.strided(out)
         )
 
 

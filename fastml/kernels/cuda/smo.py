@@ -85,7 +85,7 @@ def add_rows(decision, K, slots, coefficients):
         slots = np.arange(len(coefficients), dtype=np.int32)
     n_blocks = -(-len(decision) // LANES)
     add_rows_kernel[n_blocks, SUM_THREADS, _device.stream(), SUM_SHARED_BYTES](
-        decision, K, arrays.send(slots), arrays.send(coefficients)
+        decision, _device.strided(K), arrays.send(slots), arrays.send(coefficients)
     )
 
 
@@ -94,7 +94,9 @@ def gather(K, slots, columns, out):
         return
     threads = _device.threads(len(columns))
     grid = _device.grid(-(-len(columns) // threads)), _device.grid(len(slots))
-    gather_kernel[grid, threads, _device.stream()](K, arrays.send(slots), arrays.send(columns), out)
+    gather_kernel[grid, threads, _device.stream()](
+        _device.strided(K), arrays.send(slots), arrays.send(columns), _device.strided(out)
+    )
 
 
 def updates_per_call(sizes):
@@ -129,7 +131,7 @@ def _packed(blocks, starts, device_starts, device_matrix_starts, n_values):
             continue
         grid = len(own), _device.grid(largest)
         pack_kernel[grid, _device.threads(largest), _device.stream()](
-            blocks[own[0]].K,
+            _device.strided(blocks[own[0]].K),
             index,
             arrays.send(np.array(own, np.int32)),
             device_starts,
