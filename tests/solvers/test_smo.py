@@ -149,7 +149,9 @@ def test_as_scikit_learn(way, kind, kernel, C, dtype):
     if kernel.name == "rbf":  # else alpha is not unique, nor is rho
         scale = solution.r if kind == "nu_svc" else 1.0
         assert -solution.rho / scale == pytest.approx(float(twin.intercept_[0]), abs=2e-5 / scale)
-    assert violation(problem, solution.alpha, K) <= 1e-5 * 1.01 + (0 if dtype == np.float64 else 1e-5)
+    # Roundings of 150 kernel values add up to those of sqrt(150) that go the same way.
+    noise = 0.0 if dtype == np.float64 else 12 * np.finfo(dtype).eps * C
+    assert violation(problem, solution.alpha, K) <= 1e-5 * 1.01 + noise
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -7,9 +7,10 @@ from fastml._csr import CSR
 # Multiply-adds in one call of the kernel: some tenths of a second at most, for Ctrl-C to be heard in between.
 WORK_PER_CALL = 4e9
 
-# Kernel rows that are computed before they are used: what the caches hold of them, but no fewer than fill the
-# registers of a product some times over (14 rows with AVX-512, 6 with AVX2).
-BYTES_AT_ONCE = 4e6
+# Kernel rows that are computed before they are used: no fewer than fill a product's registers some times over (14
+# rows with AVX-512, 6 with AVX2). Parts that stay in the caches gained nothing over those of hundreds of rows, and
+# start threads ten times as often.
+BYTES_AT_ONCE = 3e7
 ROWS_AT_ONCE = 42
 
 # Features (non-zeros, in sparse rows) from which on a kernel value costs more than fetching one from a kept row.
