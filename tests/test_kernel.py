@@ -80,7 +80,7 @@ def test_a_division_by_zero_is_no_exception():
 
 
 def test_nan_and_inf_keep_their_meaning():
-    counted = njit(lambda x, y: float(np.isnan(x[0])) + 2.0 * float(np.isinf(y[0])))
+    counted = njit(lambda x, y: (1.0 if np.isnan(x[0]) else 0.0) + (2.0 if np.isinf(y[0]) else 0.0))
     values = np.array([[np.nan], [np.inf], [1.0]])
     np.testing.assert_array_equal(block(Kernel(counted), values), [[1, 3, 1], [0, 2, 0], [0, 2, 0]])
 

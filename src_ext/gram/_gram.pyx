@@ -82,7 +82,7 @@ cdef Py_ssize_t WORK_PER_NON_ZERO = 2
 # A multiply-add of a user's loop, in those of the dense product.
 cdef Py_ssize_t CUSTOM_WORK = 8
 
-# The measured costs by which `postings_pay` decides: cycles for a vector of multiply-adds.
+# The costs by which `postings_pay` decides, cycles for a vector of multiply-adds: estimates, not calibrated.
 cdef double TABLE_IN_CACHE_1 = 0.7
 cdef double TABLE_IN_CACHE_2 = 2.0
 cdef double TABLE_BEYOND = 6.0

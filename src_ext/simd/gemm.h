@@ -8,9 +8,9 @@
  * the product of a row with itself gives.
  *
  * Measured on 2 cores with AVX-512 (a plain multiply-add loop reaches 203-232 GFLOP/s a core in float32):
- * tiles of 14 x 32 floats run at 190-197 on panels that come from the third-level cache or memory, once the
- * panel to come is prefetched (120-180 without), 200-213 on panels that stay in the second. Blocks of A of 70
- * to 504 rows are all one, so that a quarter MiB, which fits any second-level cache, is enough.
+ * tiles of 14 x 32 floats, alone, run at 190-197 on panels that come from the third-level cache or memory,
+ * once the panel to come is prefetched (120-180 without), 200-213 on panels that stay in the second. Blocks
+ * of A of 70 to 504 rows are all one, so that a quarter MiB, which fits any second-level cache, is enough.
  */
 #ifndef FASTML_GEMM_H
 #define FASTML_GEMM_H

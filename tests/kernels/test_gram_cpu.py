@@ -137,7 +137,7 @@ for _ in range(3):
         gram.prepare(B, {kernel})
     except MemoryError as error:
         print(error)
-print(address_space() - before < 1_000_000)
+print(address_space() - before < 10_000_000)  # the interpreter's own arenas are of 1 MiB
 """
     *messages, given_back = output_of(code).splitlines()
     assert messages == ["200000000 bytes for 50000 packed rows could not be allocated."] * 3

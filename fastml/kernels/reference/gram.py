@@ -67,8 +67,7 @@ def take_rows(X, rows):
         return X[rows]
     lengths = np.diff(X.indptr)[rows]
     indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(X.indptr.dtype)
-    values = [np.arange(X.indptr[row], X.indptr[row + 1]) for row in rows]
-    values = np.concatenate(values) if len(values) else np.arange(0)
+    values = np.concatenate([np.arange(0), *(np.arange(X.indptr[row], X.indptr[row + 1]) for row in rows)])
     return CSR(X.data[values], X.indices[values], indptr, (len(rows), X.shape[1]))
 
 
@@ -85,6 +84,11 @@ def gram(A, prepared, kernel, out, n_threads=None):
         Its rows are contiguous, at any distance from each other.
     n_threads : int or None
         At most so many; None is the configured number.
+
+    Notes
+    -----
+    rbf values are at most 1, and exactly 1 for equal rows. For any data, a backend's rbf values are off by at most
+    3e-5 in float32 and 1e-9 in float64, and by some rounding errors of gamma (|a|^2 + |b|^2) where that is less.
     """
     A, B = _dense(A).astype(np.float64), prepared.rows.astype(np.float64)
     out[...] = _values(A, B, kernel)
