@@ -40,6 +40,8 @@ class KernelValues:
     @property
     def gathering_pays(self):
         """Whether a value is better taken from a kernel row that is kept than computed again."""
+        if self.precomputed is not None:
+            return False
         return self.kernel.name == "custom" or self.n_features >= FEATURES_TO_GATHER
 
     def columns(self, rows):
