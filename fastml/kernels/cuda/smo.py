@@ -4,7 +4,7 @@ A thread block solves a block of variables, and all blocks of a call are one lau
 classifier advance together, one to a multiprocessor or several. A step of SMO is a chain of latencies (three barriers,
 two reductions, the fetch of a matrix row from L2), some 2 microseconds by an estimate from the instructions'
 latencies, not yet measured; it hardly grows with the number of blocks, up to what the card holds at once. A core of a
-CPU takes 0.3 microseconds for a thousand variables: the GPU pays where blocks are many, or where what surrounds them
+CPU took 0.8 microseconds for a thousand variables: the GPU pays where blocks are many, or where what surrounds them
 (kernel rows, sums of these) is what costs.
 
 Matrices are copied first, each into the order of its variables: then a step reads two rows along their length, and
