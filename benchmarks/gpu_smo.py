@@ -74,9 +74,8 @@ def _classifier(device, n_rows):
     """A function that solves all one-vs-one problems of ten overlapping classes."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, N_CLASSES, n_rows)
-    X = (
-        rng.standard_normal((N_CLASSES, N_FEATURES))[labels] + rng.standard_normal((n_rows, N_FEATURES))
-    ).astype("f4")
+    centres = 0.3 * rng.standard_normal((N_CLASSES, N_FEATURES))
+    X = (centres[labels] + rng.standard_normal((n_rows, N_FEATURES))).astype(np.float32)
     problems = []
     for a in range(N_CLASSES):
         for b in range(a + 1, N_CLASSES):

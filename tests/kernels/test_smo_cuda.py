@@ -5,7 +5,7 @@ The contract that all backends share is held by test_smo.py. Small, since the si
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from test_smo import Block, copied, kernel_matrix, variables
 
 from fastml.kernels.reference import smo as reference
@@ -67,6 +67,19 @@ def test_blocks_of_one_matrix_and_of_several(cuda, nu):
         blocks.append(own._replace(K=whole.K, index=index, gradient=gradient))
     blocks.append(random_block(5, 20, np.float64))
     assert_takes_the_references_steps(cuda, blocks, 4, nu)
+
+
+@pytest.mark.parametrize("nu", [False, True])
+def test_the_worst_variables_are_kept_already(cuda, nu):
+    """Few are wanted, and more than those are skipped in each row of candidates."""
+    rng = np.random.default_rng(0)
+    y, p, C, alpha = variables(rng, 60)
+    decision = rng.standard_normal(60)
+    kept, _ = reference.select(decision, None, y, p, C, alpha, [], 12, nu)
+    expected, _ = reference.select(decision, None, y, p, C, alpha, kept, 15, nu)
+    chosen, _ = cuda.smo.select(cuda.arrays.send(decision), None, y, p, C, alpha, kept, 15, nu)
+    assert len(expected) == 15
+    assert_array_equal(chosen, expected)
 
 
 def test_to_the_end(cuda):
