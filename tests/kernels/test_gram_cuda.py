@@ -73,3 +73,12 @@ def test_a_shift_is_chosen_where_it_pays(cuda, rng, offset):
     assert cuda.gram.prepare(cuda.arrays.send(B), KernelFunction("linear")).shift is None
     problem = Problem(A, B, RBF, None)
     assert_close(computed(cuda.gram, problem), problem)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 1e-50])
+def test_products_that_overflow_while_distances_do_not(cuda, gamma):
+    A = np.array([[1.3e24], [1e-3]], np.float32)
+    B = np.array([[-1.3e24], [6.4e24], [1.3e24]], np.float32)
+    values = computed(cuda.gram, Problem(A, B, KernelFunction("rbf", gamma), None))
+    distances = np.square(A.astype("f8") - B.T)
+    np.testing.assert_allclose(values, np.exp(-gamma * distances), rtol=1e-6)

@@ -70,7 +70,7 @@ def values_function(name, dtype, storage):
         norms = sq_a + sq_b
         distance = norms - 2.0 * product
         off = typical * norms
-        is_sure = distance > most * norms  # not so for NaN, which overflow brings
+        is_sure = most * norms < distance < math.inf  # not so where the product has overflown
         if is_sure and gamma * off > tolerance:
             is_sure = gamma * off * math.exp(-gamma * (distance - off)) <= tolerance
         if not is_sure:
