@@ -9,7 +9,7 @@ class Block(NamedTuple):
 
     Attributes
     ----------
-    K : array of shape (n_rows, n_rows), float32 or float64
+    K : array of shape (n_rows, n_rows), float32 or float64, on the device; the others are the host's
         Kernel values between the block's rows; symmetric, its rows contiguous, at any distance from each other.
     index : array of int32, of shape (n_variables,), or None
         The row of K that each variable stands on; None: variable i stands on row i.

@@ -71,6 +71,16 @@ def test_csr_is_the_same_matrix(backend, index):
     )
 
 
+@pytest.mark.parametrize("shape", [0, 3, (2, 3), (0, 4)])
+def test_empty_is_the_devices(backend, shape):
+    array = backend.arrays.empty(shape, np.float32)
+    assert array.shape == np.empty(shape).shape
+    assert array.dtype == np.float32
+    assert backend.arrays.send(array) is array
+    array[...] = 3.0
+    assert_array_equal(backend.arrays.fetch(array), np.full(shape, 3.0))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(0,), (3,), (2, 3), (0, 4)])
 def test_all_finite(backend, dtype, shape):

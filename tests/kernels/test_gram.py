@@ -17,11 +17,15 @@ from fastml._kernel import KernelFunction
 from fastml.kernels import for_device
 from fastml.kernels.reference import gram as reference
 
-BACKENDS = ["reference", "cpu"]
+BACKENDS = ["reference", "cpu", "cuda"]
 
 # Around the sizes of vectors, tiles and panels at every instruction-set level.
 N_ROWS = (0, 1, 2, 5, 6, 7, 13, 14, 15, 16, 17, 31, 32, 33, 48, 65)
 N_FEATURES = (1, 2, 3, 7, 8, 15, 16, 17, 33, 64, 130)
+
+# CUDA's simulator takes some microseconds for an element.
+ROWS_IN_SIMULATOR = (0, 1, 2, 7, 17, 33)
+FEATURES_IN_SIMULATOR = (1, 2, 7, 33)
 
 # What |x|^2 of a row times gamma may be off, by any backend, for any data: see the reference's notes.
 RBF_TOLERANCE = {np.dtype("f4"): 3e-5, np.dtype("f8"): 1e-9}
@@ -47,13 +51,27 @@ class Problem:
 
 @pytest.fixture(params=BACKENDS)
 def gram(request):
+    if request.param == "cuda":
+        return request.getfixturevalue("cuda").gram
     return for_device(request.param).gram
 
 
-@pytest.fixture(params=BACKENDS[1:])
-def fast_gram(request):
+@pytest.fixture
+def fast_gram():
     """A backend that takes its time on threads and blocks, not on arithmetic."""
-    return for_device(request.param).gram
+    return for_device("cpu").gram
+
+
+def device_of(gram):
+    return gram.__name__.split(".")[-2]
+
+
+def fetched(gram, X):
+    """An array or CSR of the device's, in the host's memory."""
+    fetch = for_device(device_of(gram)).arrays.fetch
+    if isinstance(X, CSR):
+        return CSR(fetch(X.data), fetch(X.indices), fetch(X.indptr), X.shape)
+    return fetch(X)
 
 
 def dense(rng, n_rows, n_features, dtype, scale=1.0, offset=0.0):
@@ -93,15 +111,15 @@ def kernels(draw, scale, n_features):
 
 
 @st.composite
-def problems(draw):
+def problems(draw, sizes=N_ROWS, widths=N_FEATURES):
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     dtype = np.dtype(draw(st.sampled_from(["f4", "f8"])))
     # Squares overflow or vanish with the last two; the very last are denormal numbers.
     scales = (1.0, 1.0, 1e-6, 1e25, 1e-42) if dtype == "f4" else (1.0, 1.0, 1e-6, 1e200, 1e-310)
     scale = draw(st.sampled_from(scales))
-    n_features = draw(st.sampled_from(N_FEATURES))
+    n_features = draw(st.sampled_from(widths))
     offset = draw(st.sampled_from([0.0, 0.0, 3.0, 1000.0]))
-    A, B = (dense(rng, draw(st.sampled_from(N_ROWS)), n_features, dtype, scale, offset) for _ in range(2))
+    A, B = (dense(rng, draw(st.sampled_from(sizes)), n_features, dtype, scale, offset) for _ in range(2))
     n_same = min(len(A), len(B), draw(st.integers(0, 3)))
     A[:n_same] = B[:n_same]
     index = draw(st.sampled_from([None, np.int32, np.int64]))
@@ -123,12 +141,15 @@ def problems(draw):
 def computed(gram, problem, dtype=None, padding=0):
     """The block, in an `out` whose rows lie `padding` elements apart."""
     shape = problem.A.shape[0], problem.B.shape[0]
-    memory = np.full((shape[0], shape[1] + padding), 77.0, dtype or problem.A.dtype)
-    prepared = gram.prepare(problem.B, problem.kernel)
+    arrays = for_device(device_of(gram)).arrays
+    A, B = arrays.send(problem.A), arrays.send(problem.B)
+    memory = arrays.send(np.full((shape[0], shape[1] + padding), 77.0, dtype or problem.A.dtype))
+    prepared = gram.prepare(B, problem.kernel)
     assert prepared.shape == problem.B.shape
     assert prepared.dtype == problem.B.dtype
     assert prepared.nbytes >= 0
-    gram.gram(problem.A, prepared, problem.kernel, memory[:, : shape[1]], problem.n_threads)
+    gram.gram(A, prepared, problem.kernel, memory[:, : shape[1]], problem.n_threads)
+    memory = arrays.fetch(memory)
     assert_array_equal(memory[:, shape[1] :], 77.0)
     return memory[:, : shape[1]]
 
@@ -177,8 +198,12 @@ def test_a_backend_has_every_function(gram, name):
 
 
 def test_gram(gram):
-    @settings(max_examples=600, suppress_health_check=list(HealthCheck))
-    @given(problems(), st.sampled_from([0, 1, 5]))
+    sizes = N_ROWS, N_FEATURES
+    if device_of(gram) == "cuda":
+        sizes = ROWS_IN_SIMULATOR, FEATURES_IN_SIMULATOR
+
+    @settings(max_examples=40 if device_of(gram) == "cuda" else 600, suppress_health_check=list(HealthCheck))
+    @given(problems(*sizes), st.sampled_from([0, 1, 5]))
     def keeps_the_contract(problem, padding):
         with np.errstate(all="ignore"):
             values = computed(gram, problem, padding=padding)
@@ -192,16 +217,22 @@ def test_gram(gram):
 @pytest.mark.parametrize("offset", [0.0, 1e4])
 def test_equal_rows_give_exactly_one_and_no_value_is_larger(gram, dtype, index, offset):
     rng = np.random.default_rng(0)
-    for n_features in (1, 5, 20, 300, 3000):
-        B = dense(rng, 70, n_features, dtype, offset=offset)
+    on_cuda = device_of(gram) == "cuda"
+    n = 13 if on_cuda else 70
+    for n_features in (1, 20, 300) if on_cuda else (1, 5, 20, 300, 3000):
+        B = dense(rng, n, n_features, dtype, offset=offset)
         B[::3] = B[0]
         X = B if index is None else sparse(B, np.random.default_rng(1), 0.3, index)
         if index is not None:
-            X = gram.take_rows(X, np.where(np.arange(70) % 3, np.arange(70), 0).astype(np.int32))
+            rows = np.where(np.arange(n) % 3, np.arange(n), 0).astype(np.int32)
+            X = fetched(gram, gram.take_rows(X, rows))
         values = computed(gram, Problem(X, X, KernelFunction("rbf", 0.7), 2))
         assert_array_equal(np.diag(values), 1.0)
-        assert_array_equal(values[np.ix_(range(0, 70, 3), range(0, 70, 3))], 1.0)
-        assert_array_equal(values, values.T)
+        assert_array_equal(values[np.ix_(range(0, n, 3), range(0, n, 3))], 1.0)
+        if on_cuda:  # cuBLAS may add in another order on the other side of the diagonal
+            np.testing.assert_allclose(values, values.T, atol=RBF_TOLERANCE[values.dtype])
+        else:
+            assert_array_equal(values, values.T)
         assert np.all((values >= 0.0) & (values <= 1.0))
 
 
@@ -210,7 +241,8 @@ def test_equal_rows_give_exactly_one_and_no_value_is_larger(gram, dtype, index, 
 def test_clusters_that_no_shift_brings_to_the_origin(gram, dtype, index):
     """Distances within a cluster are a part in 10^9 of the norms: |a|^2 + |b|^2 - 2 a.b would be noise alone."""
     rng = np.random.default_rng(0)
-    B = dense(rng, 60, 9, "f8", 0.03) + 1e3 * rng.choice([-1.0, 1.0], (60, 1))
+    n = 20 if device_of(gram) == "cuda" else 60
+    B = dense(rng, n, 9, "f8", 0.03) + 1e3 * rng.choice([-1.0, 1.0], (n, 1))
     B = B.astype(dtype)
     X = B if index is None else sparse(B, rng, 1.0, index)
     problem = Problem(X, X, KernelFunction("rbf", 50.0), 1)
@@ -249,7 +281,8 @@ def test_threads_and_blocks_change_no_bit(fast_gram, name, dtype, n_features, de
 @pytest.mark.parametrize("n_features", [600, 20_000])
 def test_wide_sparse_rows(gram, n_features, dtype, index):
     rng = np.random.default_rng(0)
-    A, B = (sparse(dense(rng, n, n_features, dtype), rng, 0.01, index) for n in (37, 90))
+    sizes = (9, 20) if device_of(gram) == "cuda" else (37, 90)
+    A, B = (sparse(dense(rng, n, n_features, dtype), rng, 0.01, index) for n in sizes)
     for kernel in (
         KernelFunction("linear"),
         KernelFunction("rbf", 0.05),
@@ -273,7 +306,7 @@ def test_take_rows(gram, index, rows):
     rng = np.random.default_rng(0)
     X = dense(rng, 7, 11, "f4")
     X = X if index is None else sparse(X, rng, 0.4, index)
-    taken = gram.take_rows(X, np.array(rows, np.int32))
+    taken = fetched(gram, gram.take_rows(X, np.array(rows, np.int32)))
     assert isinstance(taken, CSR) == (index is not None)
     assert taken.shape == (len(rows), 11)
     assert taken.dtype == X.dtype
@@ -286,8 +319,9 @@ def test_take_rows(gram, index, rows):
 @pytest.mark.parametrize("index", [None, np.int32, np.int64])
 @pytest.mark.parametrize(("n_features", "n_a", "n_b"), [(1, 3, 4), (20, 60, 3000), (200_000, 9, 14)])
 def test_a_kernel_of_the_users_own(gram, dtype, index, n_features, n_a, n_b):
-    if gram is reference and n_b > 100:
-        n_b = 100  # a Python call for each value
+    slow = device_of(gram) != "cpu"  # a Python call for each value
+    if slow and n_b > 100:
+        n_a, n_b = 10, 20
     rng = np.random.default_rng(0)
     density = min(1.0, 10 / n_features)
     A, B = (dense(rng, n, n_features, dtype) for n in (n_a, n_b))
@@ -296,9 +330,9 @@ def test_a_kernel_of_the_users_own(gram, dtype, index, n_features, n_a, n_b):
     if index is not None:
         A, B = (sparse(X, rng, 1.0, index) if X.shape[1] < 1000 else _stored(X, index) for X in (A, B))
         expected = np.exp([-0.1 * np.abs(to_dense(B).astype("f8") - a).sum(axis=1) for a in to_dense(A)])
-    if n_features > 1000 and gram is reference:
-        A, expected = gram.take_rows(A, np.arange(1, dtype=np.int32)), expected[:1]
-        B, expected = gram.take_rows(B, np.arange(2, dtype=np.int32)), expected[:, :2]
+    if n_features > 1000 and slow:
+        A, expected = reference.take_rows(A, np.arange(1, dtype=np.int32)), expected[:1]
+        B, expected = reference.take_rows(B, np.arange(2, dtype=np.int32)), expected[:, :2]
     kernel = KernelFunction("custom", function=Kernel(laplacian))
     for n_threads in (1, 2):
         values = computed(gram, Problem(A, B, kernel, n_threads), padding=3)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -12,11 +12,43 @@ from fastml.kernels.smo_block import Block, Stop
 
 AROUND_VECTORS = (1, 2, 3, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 130)
 
+# CUDA's simulator takes some 10 ms for a step of a block, and some microseconds for an element of a matrix.
+SIZES = {"reference": AROUND_VECTORS, "cpu": AROUND_VECTORS, "cuda": (1, 2, 7, 31, 33)}
+EXAMPLES = {"reference": 100, "cpu": 100, "cuda": 15}
+# CUDA is held to the reference step by step instead (test_smo_cuda.py).
+TOLERANCE = {"reference": 1e-6, "cpu": 1e-6, "cuda": 0.3}
+SUPPRESSED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 
-@pytest.fixture(params=["reference", "cpu"])
-def smo(request):
-    """The kernels of each backend in turn; the reference keeps its own contract."""
-    return for_device(request.param).smo
+
+@pytest.fixture(params=["reference", "cpu", "cuda"])
+def backend(request):
+    """Each backend in turn; the reference keeps its own contract."""
+    if request.param == "cuda":
+        return request.getfixturevalue("cuda")
+    return for_device(request.param)
+
+
+@pytest.fixture
+def device(backend):
+    return backend.__name__.rpartition(".")[2]
+
+
+@pytest.fixture
+def smo(backend):
+    return backend.smo
+
+
+def sent(backend, matrix):
+    """The matrix on the device, its rows as far apart as they are here."""
+    if matrix.base is None:
+        return backend.arrays.send(matrix)
+    return backend.arrays.send(matrix.base)[:, : matrix.shape[1]]
+
+
+def solve_blocks(backend, blocks, *arguments):
+    """``solve_blocks`` with the matrices on the device."""
+    blocks = [block._replace(K=sent(backend, block.K)) for block in blocks]
+    return backend.smo.solve_blocks(blocks, *arguments)
 
 
 def kernel_matrix(rng, n, dtype, definite=True):
@@ -39,8 +71,8 @@ def variables(rng, n):
 
 
 @st.composite
-def blocks(draw):
-    n = draw(st.sampled_from(AROUND_VECTORS))
+def blocks(draw, sizes=AROUND_VECTORS):
+    n = draw(st.sampled_from(sizes))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     dtype = draw(st.sampled_from([np.float32, np.float64]))
     nu = draw(st.booleans())
@@ -65,18 +97,21 @@ def objective(block, p):
 
 
 @pytest.mark.parametrize("name", reference.__all__)
-def test_a_backend_has_every_function(name):
-    assert callable(getattr(for_device("cpu").smo, name))
+def test_a_backend_has_every_function(smo, name):
+    assert callable(getattr(smo, name))
 
 
-def test_solve_blocks_takes_the_steps_of_smo(smo):
+def test_solve_blocks_takes_the_steps_of_smo(backend, device):
     """To the end: feasible, optimal by its own gradient, which is that of its alpha; sums within signs are kept."""
 
-    @given(blocks())
+    tol = TOLERANCE[device]
+
+    @settings(max_examples=EXAMPLES[device], suppress_health_check=SUPPRESSED)
+    @given(blocks(SIZES[device]))
     def is_solved(problem):
         block, p, nu = problem
         before, start = copied(block), objective(block, p)
-        (solved,) = smo.solve_blocks([block], 1e-6, 20_000, nu)
+        (solved,) = solve_blocks(backend, [block], tol, 20_000, nu)
         assert solved.stop is not Stop.MAX_UPDATES
         assert ((block.alpha >= 0) & (block.alpha <= block.C)).all()
         rows = np.arange(len(block.y)) if block.index is None else block.index
@@ -85,7 +120,7 @@ def test_solve_blocks_takes_the_steps_of_smo(smo):
         _, violation = reference.select(
             block.gradient - block.y * p, None, block.y, p, block.C, block.alpha, [], 0, nu
         )
-        assert violation <= 1e-6 * (1 + 1e-5) or solved.stop is Stop.STALLED
+        assert violation <= tol * (1 + 1e-5) or solved.stop is Stop.STALLED
         assert objective(block, p) <= start + 1e-9
         assert_allclose(block.y @ block.alpha, before.y @ before.alpha, atol=1e-10)
         if nu:
@@ -94,16 +129,21 @@ def test_solve_blocks_takes_the_steps_of_smo(smo):
     is_solved()
 
 
-@given(blocks())
-def test_the_first_step_is_the_references(problem):
+def test_the_first_step_is_the_references(backend, device):
     """Its pair promises what the reference's does, to the precision that is left to a backend."""
-    block, _, nu = problem
-    theirs, ours = copied(block), copied(block)
-    (expected,) = reference.solve_blocks([theirs], 1e-6, 1, nu)
-    (solved,) = for_device("cpu").smo.solve_blocks([ours], 1e-6, 1, nu)
-    assert solved.n_updates == expected.n_updates
-    if expected.n_updates:
-        assert promise(block, ours) >= promise(block, theirs) * (1 - 1e-3)
+
+    @settings(max_examples=EXAMPLES[device], suppress_health_check=SUPPRESSED)
+    @given(blocks(SIZES[device]))
+    def is_as_good(problem):
+        block, _, nu = problem
+        theirs, ours = copied(block), copied(block)
+        (expected,) = reference.solve_blocks([theirs], 1e-6, 1, nu)
+        (solved,) = solve_blocks(backend, [ours], 1e-6, 1, nu)
+        assert solved.n_updates == expected.n_updates
+        if expected.n_updates:
+            assert promise(block, ours) >= promise(block, theirs) * (1 - 1e-3)
+
+    is_as_good()
 
 
 def promise(before, after):
@@ -118,100 +158,133 @@ def promise(before, after):
     return (gradient[i] - gradient[j]) ** 2 / (curvature if curvature > 0 else reference.TAU)
 
 
-@given(st.lists(blocks(), min_size=2, max_size=5), st.booleans())
-def test_blocks_do_not_depend_on_each_other(problems, nu):
-    smo = for_device("cpu").smo
-    together, alone = ([copied(block) for block, _, _ in problems] for _ in range(2))
-    results = smo.solve_blocks(together, 1e-4, 50, nu)
-    for one, block, result in zip(alone, together, results):
-        assert smo.solve_blocks([one], 1e-4, 50, nu) == [result]
-        assert_array_equal(one.alpha, block.alpha)
-        assert_array_equal(one.gradient, block.gradient)
+def test_blocks_do_not_depend_on_each_other(backend, device):
+    max_updates = 3 if device == "cuda" else 50
+
+    @settings(max_examples=EXAMPLES[device] // 3, suppress_health_check=SUPPRESSED)
+    @given(st.lists(blocks(SIZES[device]), min_size=2, max_size=5), st.booleans())
+    def are_independent(problems, nu):
+        together, alone = ([copied(block) for block, _, _ in problems] for _ in range(2))
+        results = solve_blocks(backend, together, 1e-4, max_updates, nu)
+        for one, block, result in zip(alone, together, results):
+            assert solve_blocks(backend, [one], 1e-4, max_updates, nu) == [result]
+            assert_array_equal(one.alpha, block.alpha)
+            assert_array_equal(one.gradient, block.gradient)
+
+    are_independent()
 
 
-def test_max_updates_is_exact_and_can_be_continued(smo):
+def test_max_updates_is_exact_and_can_be_continued(backend, device):
     rng = np.random.default_rng(0)
-    K = kernel_matrix(rng, 40, np.float64)
-    y = np.where(np.arange(40) % 2, 1.0, -1.0)
-    at_once = Block(K, None, y, np.full(40, 10.0), np.zeros(40), -y)
+    n = 10 if device == "cuda" else 40
+    K = kernel_matrix(rng, n, np.float64)
+    y = np.where(np.arange(n) % 2, 1.0, -1.0)
+    at_once = Block(K, None, y, np.full(n, 10.0), np.zeros(n), -y)
     in_steps = copied(at_once)
-    (whole,) = smo.solve_blocks([at_once], 1e-3, 10_000, False)
+    (whole,) = solve_blocks(backend, [at_once], 1e-3, 10_000, False)
     assert whole.stop is Stop.CONVERGED
     n_updates, stop = 0, Stop.MAX_UPDATES
     while stop is Stop.MAX_UPDATES:
-        ((n, _, stop),) = smo.solve_blocks([in_steps], 1e-3, 3, False)
+        ((n, _, stop),) = solve_blocks(backend, [in_steps], 1e-3, 3, False)
         n_updates += n
         assert n <= 3
     assert n_updates == whole.n_updates
     assert_array_equal(in_steps.alpha, at_once.alpha)
 
 
-def test_no_pair_at_all(smo):
+def test_no_pair_at_all(backend):
     block = Block(np.ones((2, 2)), None, np.ones(2), np.ones(2), np.zeros(2), -np.ones(2))
-    (solved,) = smo.solve_blocks([block], 1e-3, 100, False)
+    (solved,) = solve_blocks(backend, [block], 1e-3, 100, False)
     assert solved == (0, -np.inf, Stop.CONVERGED)
-    assert smo.solve_blocks([], 1e-3, 100, False) == []
+    assert solve_blocks(backend, [], 1e-3, 100, False) == []
 
 
-def test_values_that_are_not_finite_end_it(smo):
+def test_values_that_are_not_finite_end_it(backend):
     K = np.full((3, 3), np.nan)
     y = np.array([1.0, -1.0, 1.0])
     block = Block(K, None, y, np.ones(3), np.zeros(3), -y)
-    (solved,) = smo.solve_blocks([block], 1e-3, 100, False)
+    (solved,) = solve_blocks(backend, [block], 1e-3, 100, False)
     assert solved.n_updates <= 100
 
 
-@given(
-    st.sampled_from(AROUND_VECTORS),
-    st.integers(0, 2**32 - 1),
-    st.booleans(),
-    st.booleans(),
-    st.integers(0, 140),
-    st.integers(0, 10),
-)
-def test_select(n, seed, nu, indexed, size, n_kept):
-    rng = np.random.default_rng(seed)
-    y, p, C, alpha = variables(rng, n)
-    index = rng.integers(0, n + 2, n).astype(np.int32) if indexed else None
-    decision = rng.standard_normal(n + 2 if indexed else n)
-    kept = rng.permutation(n)[:n_kept].astype(np.int32)
-    arguments = decision, index, y, p, C, alpha, kept, size, nu
-    expected, expected_violation = reference.select(*arguments)
-    chosen, violation = for_device("cpu").smo.select(*arguments)
-    assert violation == expected_violation
-    assert_array_equal(chosen, expected)
+def test_select(backend):
+    @settings(suppress_health_check=SUPPRESSED)
+    @given(
+        st.sampled_from(AROUND_VECTORS),
+        st.integers(0, 2**32 - 1),
+        st.booleans(),
+        st.booleans(),
+        st.integers(0, 140),
+        st.integers(0, 10),
+    )
+    def is_the_references(n, seed, nu, indexed, size, n_kept):
+        rng = np.random.default_rng(seed)
+        y, p, C, alpha = variables(rng, n)
+        index = rng.integers(0, n + 2, n).astype(np.int32) if indexed else None
+        decision = rng.standard_normal(n + 2 if indexed else n)
+        kept = rng.permutation(n)[:n_kept].astype(np.int32)
+        arguments = index, y, p, C, alpha, kept, size, nu
+        expected, expected_violation = reference.select(decision, *arguments)
+        chosen, violation = backend.smo.select(backend.arrays.send(decision), *arguments)
+        assert violation == expected_violation
+        assert isinstance(violation, float)
+        assert chosen.dtype == np.int32
+        assert_array_equal(chosen, expected)
+
+    is_the_references()
 
 
-@given(
-    st.sampled_from([1, 7, 16, 33, 2047, 2048, 2050, 9000, 20_000]),
-    st.integers(0, 20),
-    st.sampled_from([np.float32, np.float64]),
-    st.booleans(),
-    st.integers(0, 2**32 - 1),
-)
-def test_add_rows(n_columns, n_rows, dtype, by_slots, seed):
-    rng = np.random.default_rng(seed)
-    K = rng.standard_normal((25, n_columns + 3)).astype(dtype)[:, :n_columns]
-    slots = rng.integers(0, 25, n_rows).astype(np.int32) if by_slots else None
-    coefficients, decision = rng.standard_normal(n_rows), rng.standard_normal(n_columns)
-    expected = decision.copy()
-    reference.add_rows(expected, K, slots, coefficients)
-    for_device("cpu").smo.add_rows(decision, K, slots, coefficients)
-    assert_allclose(decision, expected, rtol=1e-12, atol=1e-12)
+def test_add_rows(backend, device):
+    columns = (1, 7, 33, 70) if device == "cuda" else (1, 7, 16, 33, 2047, 2048, 2050, 9000, 20_000)
+
+    @settings(max_examples=EXAMPLES[device], suppress_health_check=SUPPRESSED)
+    @given(
+        st.sampled_from(columns),
+        st.integers(0, 20),
+        st.sampled_from([np.float32, np.float64]),
+        st.booleans(),
+        st.integers(0, 2**32 - 1),
+    )
+    def is_the_references(n_columns, n_rows, dtype, by_slots, seed):
+        rng = np.random.default_rng(seed)
+        K = rng.standard_normal((25, n_columns + 3)).astype(dtype)[:, :n_columns]
+        slots = rng.integers(0, 25, n_rows).astype(np.int32) if by_slots else None
+        coefficients, expected = rng.standard_normal(n_rows), rng.standard_normal(n_columns)
+        decision = backend.arrays.send(expected.copy())
+        reference.add_rows(expected, K, slots, coefficients)
+        backend.smo.add_rows(decision, sent(backend, K), slots, coefficients)
+        assert_allclose(backend.arrays.fetch(decision), expected, rtol=1e-12, atol=1e-12)
+
+    is_the_references()
 
 
-@given(
-    st.integers(0, 60), st.integers(0, 5000), st.sampled_from([np.float32, np.float64]), st.integers(0, 99)
-)
-def test_gather(n_rows, n_columns, dtype, seed):
-    rng = np.random.default_rng(seed)
-    K = rng.standard_normal((70, 90)).astype(dtype)[:, :81]
-    slots = rng.integers(0, 70, n_rows).astype(np.int32)
-    columns = rng.integers(0, 81, n_columns).astype(np.int32)
-    out = np.full((n_rows, n_columns + 2), 7.0, dtype)
-    for_device("cpu").smo.gather(K, slots, columns, out[:, :n_columns])
-    assert_array_equal(out[:, :n_columns], K[np.ix_(slots, columns)])
-    assert_array_equal(out[:, n_columns:], 7.0)
+def test_gather(backend, device):
+    largest = 100 if device == "cuda" else 5000
+
+    @settings(max_examples=EXAMPLES[device], suppress_health_check=SUPPRESSED)
+    @given(
+        st.integers(0, 60),
+        st.integers(0, largest),
+        st.sampled_from([np.float32, np.float64]),
+        st.integers(0, 99),
+    )
+    def is_the_references(n_rows, n_columns, dtype, seed):
+        rng = np.random.default_rng(seed)
+        K = rng.standard_normal((70, 90)).astype(dtype)[:, :81]
+        slots = rng.integers(0, 70, n_rows).astype(np.int32)
+        columns = rng.integers(0, 81, n_columns).astype(np.int32)
+        out = backend.arrays.send(np.full((n_rows, n_columns + 2), 7.0, dtype))
+        backend.smo.gather(sent(backend, K), slots, columns, out[:, :n_columns])
+        out = backend.arrays.fetch(out)
+        assert_array_equal(out[:, :n_columns], K[np.ix_(slots, columns)])
+        assert_array_equal(out[:, n_columns:], 7.0)
+
+    is_the_references()
+
+
+@pytest.mark.parametrize("cache_bytes", [0.0, 2e8])
+def test_value_bytes(smo, cache_bytes):
+    assert smo.value_bytes(cache_bytes) >= cache_bytes
 
 
 @pytest.mark.parametrize("sizes", [[1], [2000], [300] * 45, [10] * 10_000])

@@ -200,10 +200,12 @@ def _outer_of(cache_mb, n):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n, 2))
     backend = for_device("cpu")
-    values = KernelValues(backend.gram, X, RBF, None, np.float64)
+    values = KernelValues(backend, X, RBF, None, np.float64)
     problem = make_problem("svc", labels(rng, X), None, np.ones(n))
     n_bytes = cache_mb * 2**20
-    return _outer._Outer(backend.smo, values, problem, n_bytes, Workspace(n_bytes, np.float64), None)
+    return _outer._Outer(
+        backend.smo, values, problem, n_bytes, Workspace(backend.arrays, n_bytes, np.float64), None
+    )
 
 
 def one_vs_one(X, codes, C, n_classes):

@@ -4,7 +4,7 @@ from fastml._config import effective_n_threads
 from fastml.kernels.cpu import _smo
 from fastml.kernels.cpu._smo import select
 
-__all__ = ["add_rows", "gather", "select", "solve_blocks", "updates_per_call"]
+__all__ = ["add_rows", "gather", "select", "solve_blocks", "updates_per_call", "value_bytes"]
 
 # Kernel values under which a second thread costs more than it saves (some 15 us).
 MIN_VALUES_PER_THREAD = 100_000
@@ -31,3 +31,7 @@ def gather(K, slots, columns, out):
 
 def updates_per_call(sizes):
     return 1 + ELEMENTS_PER_CALL // (1 + sum(size + 100 for size in sizes))
+
+
+def value_bytes(cache_bytes):
+    return cache_bytes

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from numba import cuda
 
-from fastml.kernels.cuda._warp import SIMULATOR
+from fastml.kernels.cuda._warp import LANES, MAX_THREADS, SIMULATOR
 
 
 class _SimulatedArray(np.ndarray):
@@ -52,7 +52,16 @@ def to_host(array):
 
 
 def empty(shape, dtype):
-    return array_module().empty(shape, dtype)
+    array = array_module().empty(shape, dtype)
+    return array.view(_SimulatedArray) if SIMULATOR else array
+
+
+def free_bytes():
+    """Memory that may still be had on the device; None in the simulator, whose arrays are the host's."""
+    if SIMULATOR:
+        return None
+    xp = array_module()
+    return xp.cuda.runtime.memGetInfo()[0] + xp.get_default_memory_pool().free_bytes()
 
 
 def stream():
@@ -75,3 +84,28 @@ def as_own(array):
 def flat_records(records, dtype):
     """View of a device array of records as a matrix of ``dtype``, one row per record."""
     return records.view(dtype).reshape(len(records), records.dtype.itemsize // np.dtype(dtype).itemsize)
+
+
+def grid(n, limit=65_535):
+    """Blocks of a launch over n things: one for each, up to what a grid's second dimension can have.
+
+    Two in the simulator, which starts a block's threads anew for each: kernels stride over the rest.
+    """
+    return max(1, min(n, 2 if SIMULATOR else limit))
+
+
+def threads(n):
+    """Threads of a block over n things: a power of two of warps."""
+    count = LANES
+    while count < MAX_THREADS and count < n:
+        count *= 2
+    return LANES if SIMULATOR else count
+
+
+def strided(array):
+    """An array whose rows may lie apart, as a launch takes it: the simulator only does if it looks like its own."""
+    if not SIMULATOR:
+        return array
+    from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
+
+    return FakeCUDAArray(array)

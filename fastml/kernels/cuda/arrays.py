@@ -4,7 +4,7 @@ from fastml._csr import CSR
 from fastml._device_input import device_of
 from fastml.kernels.cuda import _device
 
-__all__ = ["all_finite", "fetch", "send"]
+__all__ = ["all_finite", "empty", "fetch", "send"]
 
 
 def send(value):
@@ -19,6 +19,10 @@ def send(value):
 
 def fetch(array):
     return _device.to_host(array)
+
+
+def empty(shape, dtype):
+    return _device.empty(shape, dtype)
 
 
 def all_finite(array):

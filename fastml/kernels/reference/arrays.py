@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["all_finite", "fetch", "send"]
+__all__ = ["all_finite", "empty", "fetch", "send"]
 
 
 def send(value):
@@ -31,6 +31,21 @@ def fetch(array):
     ndarray
     """
     return array
+
+
+def empty(shape, dtype):
+    """A C-ordered array on the device, its elements not set.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+    dtype : dtype
+
+    Returns
+    -------
+    array
+    """
+    return np.empty(shape, dtype)
 
 
 def all_finite(array):

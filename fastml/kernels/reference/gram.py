@@ -1,7 +1,8 @@
 """Blocks of a kernel (Gram) matrix: every row of A against every row of B.
 
 B is laid out once, by ``prepare``, for many products with different A: the training rows of a fit, the support
-vectors of a prediction. A is small: a working set, a block of rows to predict.
+vectors of a prediction. A is small: a working set, a block of rows to predict. All arrays are the device's, but for
+the numbers of rows to take, which are the host's.
 
 References
 ----------

@@ -1,5 +1,9 @@
 """Sequential minimal optimisation (SMO) of the duals of kernel machines.
 
+The matrices of kernel values (a block's too) and ``decision`` are the device's. All other arrays that a function only
+reads may be the device's or the host's; what it changes besides (a block's alpha and gradient), and the working set
+that it returns, are the host's.
+
 All problems have one form (Chang & Lin 2011, sections 2 and 4.1): minimise 1/2 a'Qa + p'a subject to y'a constant
 and 0 <= a <= C, with Q_ij = y_i y_j k(x_i, x_j); in nu problems e'a is constant too, so that pairs are taken within
 one sign of y. Throughout, "decision" is sum_j y_j alpha_j k(x_j, x_c) of every row x_c of a problem, and the
@@ -23,7 +27,7 @@ import numpy as np
 
 from fastml.kernels.smo_block import Solved, Stop
 
-__all__ = ["add_rows", "gather", "select", "solve_blocks", "updates_per_call"]
+__all__ = ["add_rows", "gather", "select", "solve_blocks", "updates_per_call", "value_bytes"]
 
 # Curvature of a pair where the kernel gives none above zero.
 TAU = 1e-12
@@ -150,6 +154,22 @@ def updates_per_call(sizes):
         At least 1.
     """
     return 1000
+
+
+def value_bytes(cache_bytes):
+    """How much memory the solver may hold kernel values in, on the device.
+
+    Parameters
+    ----------
+    cache_bytes : float
+        What it may hold in the host's memory.
+
+    Returns
+    -------
+    float
+        The same where that is the device's; at least as much elsewhere.
+    """
+    return cache_bytes
 
 
 def _directions(y, C, alpha):

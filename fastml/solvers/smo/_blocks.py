@@ -1,5 +1,7 @@
 """Problems that are one block each: their kernel matrix at once, no outer loop."""
 
+from functools import partial
+
 import numpy as np
 
 from fastml.kernels.smo_block import Block, Stop
@@ -33,7 +35,7 @@ def solve_as_blocks(smo, values, problems, tol, limit, n_bytes, bar):
     solutions = []
     for group, rows in _sharing(values, problems, n_bytes):
         K = _matrix(values, rows)
-        solutions += _solve_together(smo, K, rows, group, tol, limit, bar)
+        solutions += _solve_together(smo, values.arrays, K, rows, group, tol, limit, bar)
     return solutions
 
 
@@ -64,22 +66,23 @@ def _distinct(rows):
 def _matrix(values, rows):
     if values.precomputed is not None and len(rows) == values.n_samples:
         return values.precomputed
-    K = np.empty((len(rows), len(rows)), values.dtype)
+    K = values.arrays.empty((len(rows), len(rows)), values.dtype)
     values.columns(rows).fill(rows, K)
     return K
 
 
-def _solve_together(smo, K, rows, problems, tol, limit, bar):
+def _solve_together(smo, arrays, K, rows, problems, tol, limit, bar):
     nu = problems[0].nu
     place = np.empty(rows[-1] + 1, np.int32)
     place[rows] = np.arange(len(rows), dtype=np.int32)
-    blocks = [_block(K, rows, place, problem) for problem in problems]
+    gradient = partial(_gradient, smo, arrays, K)
+    blocks = [_block(K, rows, place, problem, gradient) for problem in problems]
     n_updates = np.zeros(len(blocks), np.int64)
     stops = [Stop.MAX_UPDATES] * len(blocks)
     # Updates move the gradient by C times the largest kernel value at most, and rounding by eps of that: where it may
     # add up to a hundredth of tol, the gradient is computed anew from alpha, once.
     most_exact = 0.01 * tol / np.finfo(np.float64).eps
-    largest = float(np.abs(np.diagonal(K)).max(initial=0.0))
+    largest = float(np.abs(arrays.fetch(K.diagonal())).max(initial=0.0))
     fresh: set[int] = set()
     left = list(range(len(blocks)))
     while left:
@@ -97,7 +100,7 @@ def _solve_together(smo, K, rows, problems, tol, limit, bar):
                 and n_updates[k] * largest * blocks[k].C.max() > most_exact
                 and k not in fresh
             ):
-                blocks[k].gradient[:] = _gradient(K, blocks[k].index, problems[k], blocks[k].alpha)
+                blocks[k].gradient[:] = gradient(blocks[k].index, problems[k], blocks[k].alpha)
                 stops[k] = Stop.MAX_UPDATES
                 fresh.add(k)
         left = [k for k in left if stops[k] is Stop.MAX_UPDATES and n_updates[k] < limit]
@@ -107,16 +110,17 @@ def _solve_together(smo, K, rows, problems, tol, limit, bar):
     ]
 
 
-def _block(K, rows, place, problem):
+def _block(K, rows, place, problem, gradient):
     index = None if rows is problem.rows else place[problem.rows]
     alpha = problem.alpha.copy()
-    return Block(K, index, problem.y, problem.C, alpha, _gradient(K, index, problem, alpha))
+    return Block(K, index, problem.y, problem.C, alpha, gradient(index, problem, alpha))
 
 
-def _gradient(K, index, problem, alpha):
+def _gradient(smo, arrays, K, index, problem, alpha):
     gradient = problem.y * problem.p
     if alpha.any():
         every = np.arange(len(K)) if index is None else index
-        decision = K @ np.bincount(every, problem.y * alpha, len(K))
-        gradient += decision[every]
+        decision = arrays.send(np.zeros(len(K)))
+        smo.add_rows(decision, K, None, np.bincount(every, problem.y * alpha, len(K)))
+        gradient += arrays.fetch(decision)[every]
     return gradient

@@ -22,29 +22,26 @@ class KernelValues:
 
     Parameters
     ----------
-    gram : module
-        The kernel family ``gram`` of a backend.
+    backend : module
+        Of the device, where X and ``precomputed`` lie.
     X : array of shape (n_samples, n_features), or CSR, or None
     kernel : fastml._kernel.KernelFunction
-    precomputed : ndarray of float64, shape (n_samples, n_samples), or None
+    precomputed : array of float64, shape (n_samples, n_samples), or None
     dtype : dtype
         Of the values.
     """
 
-    def __init__(self, gram, X, kernel, precomputed, dtype):
-        self.gram, self.X, self.kernel, self.precomputed, self.dtype = (
-            gram,
-            X,
-            kernel,
-            precomputed,
-            np.dtype(dtype),
-        )
+    def __init__(self, backend, X, kernel, precomputed, dtype):
+        self.arrays, self.gram, self.gather = backend.arrays, backend.gram, backend.smo.gather
+        self.X, self.kernel, self.precomputed, self.dtype = X, kernel, precomputed, np.dtype(dtype)
         self.n_samples = (X if precomputed is None else precomputed).shape[0]
         self.n_features = 0.0 if X is None else _features_per_row(X)
 
     @property
     def gathering_pays(self):
         """Whether a value is better taken from a kernel row that is kept than computed again."""
+        if self.precomputed is not None:
+            return False
         return self.kernel.name == "custom" or self.n_features >= FEATURES_TO_GATHER
 
     def columns(self, rows):
@@ -88,7 +85,7 @@ class Columns:
         """Write the values of these rows into ``out``, a row each."""
         values = self.values
         if values.precomputed is not None:
-            out[...] = values.precomputed[np.ix_(rows, self.rows)]
+            values.gather(values.precomputed, rows, self.rows, out)
             return
         for first in range(0, len(rows), self._rows_per_call):
             part = rows[first : first + self._rows_per_call]
@@ -100,12 +97,15 @@ class Workspace:
 
     Parameters
     ----------
+    arrays : module
+        The kernel family ``arrays`` of a backend.
     n_bytes : float
     dtype : dtype
     """
 
-    def __init__(self, n_bytes, dtype):
-        self.flat = np.empty(int(n_bytes // np.dtype(dtype).itemsize), dtype)
+    def __init__(self, arrays, n_bytes, dtype):
+        self.arrays = arrays
+        self.flat = arrays.empty(int(n_bytes // np.dtype(dtype).itemsize), dtype)
         self.used = 0
 
     def clear(self):
@@ -115,7 +115,7 @@ class Workspace:
         """A matrix of what is not in use; the few values that must be had however little is allowed, besides."""
         n = n_rows * n_columns
         if self.used + n > len(self.flat):
-            return np.empty((n_rows, n_columns), self.flat.dtype)
+            return self.arrays.empty((n_rows, n_columns), self.flat.dtype)
         self.used += n
         return self.flat[self.used - n : self.used].reshape(n_rows, n_columns)
 
@@ -136,7 +136,7 @@ class RowCache:
 
     Attributes
     ----------
-    buffer : ndarray of shape (capacity, n_columns)
+    buffer : array of shape (capacity, n_columns)
     slot_of : ndarray of int32, shape (n_columns,)
         The place in ``buffer`` of each row; -1: not held.
     n_computed : int

@@ -72,7 +72,9 @@ class _Outer:
         self.block_values = workspace.take(self.working_set_size, self.working_set_size + 16)
         self.cache = RowCache(self.columns, n_bytes - block_bytes, workspace)
         self.alpha = problem.alpha.copy()
-        self.decision = np.zeros(len(self.rows))
+        self.decision = values.arrays.send(np.zeros(len(self.rows)))
+        # What does not change, as select takes it.
+        self.constant = [values.arrays.send(v) for v in (self.index, problem.y, problem.p, problem.C)]
         self.n_updates = self.n_turns = 0
         self.drift = 0.0  # how far rounding may have moved the decision values
 
@@ -85,9 +87,8 @@ class _Outer:
             # The newer ones, of which there is room for as many new ones: else the worst pair might be left out.
             kept = working_set[max(0, len(working_set) - self.working_set_size // 2) :]
             working_set, violation = self.smo.select(
-                self.decision, self.index, problem.y, problem.p, problem.C, self.alpha,
-                kept, self.working_set_size, problem.nu,
-            )  # fmt: skip
+                self.decision, *self.constant, self.alpha, kept, self.working_set_size, problem.nu
+            )
             self.bar.set_postfix_str(f"violation {violation:.3g}")
             converged = not violation > tol or stalled
             if converged and self.drift > DRIFT * tol:
@@ -109,7 +110,9 @@ class _Outer:
         self.drift = -np.inf  # once is enough: what is left is alpha's own rounding
 
     def _gradient(self, variables):
-        of_rows = self.decision[variables if self.index is None else self.index[variables]]
+        of_rows = self.values.arrays.fetch(self.decision)[
+            variables if self.index is None else self.index[variables]
+        ]
         return of_rows + self.problem.y[variables] * self.problem.p[variables]
 
     def _improve(self, working_set, tol, limit):
@@ -127,7 +130,9 @@ class _Outer:
             self.n_updates += n_updates
             self.bar.update(n_updates)
         moves = block.y * (block.alpha - before)
-        self.drift += EPSILON * float(np.abs(moves).sum() * np.abs(np.diagonal(K)).max())
+        self.drift += EPSILON * float(
+            np.abs(moves).sum() * np.abs(self.values.arrays.fetch(K.diagonal())).max()
+        )
         self.alpha[variables] = block.alpha
         self._add(variables, moves)
         return not moves.any()

@@ -8,7 +8,7 @@ from fastml._progress import progress_bar
 from fastml.kernels import for_device
 from fastml.solvers.smo._blocks import solve_as_blocks
 from fastml.solvers.smo._kernel_values import KernelValues, Workspace
-from fastml.solvers.smo._outer import solve_in_blocks
+from fastml.solvers.smo._outer import PADDING, solve_in_blocks
 from fastml.solvers.smo._problem import Problem, Solution
 
 MEGABYTE = 2.0**20
@@ -60,9 +60,10 @@ def solve(
         In the order of the problems.
     """
     backend = for_device(device)
-    n_bytes = cache_size * MEGABYTE
+    n_bytes = backend.smo.value_bytes(cache_size * MEGABYTE)
     dtype = _precision(X, problems, kernel, tol) if precomputed is None else precomputed.dtype
-    values = KernelValues(backend.gram, X, kernel, precomputed, dtype)
+    send = backend.arrays.send
+    values = KernelValues(backend, send(X), kernel, send(precomputed), dtype)
     limit = max_iter if max_iter >= 0 else np.iinfo(np.int64).max
     solutions: list[Any] = [None] * len(problems)
     whole = [k for k, problem in enumerate(problems) if _is_one_block(problem, n_bytes, values)]
@@ -75,7 +76,9 @@ def solve(
             for k, one in zip(own, solved):
                 solutions[k] = one
         large = [k for k, one in enumerate(solutions) if one is None]
-        workspace = Workspace(n_bytes if large else 0, dtype)
+        workspace = Workspace(
+            backend.arrays, _workspace_bytes([problems[k] for k in large], n_bytes, dtype), dtype
+        )
         for k in large:
             solutions[k] = solve_in_blocks(
                 backend.smo, values, problems[k], tol, limit, n_bytes, workspace, bar
@@ -87,6 +90,12 @@ def _is_one_block(problem, n_bytes, values):
     n = len(problem.rows)
     # The matrix, and its rows in the order of the variables.
     return n <= LARGEST_WHOLE and 2 * n * n * values.dtype.itemsize <= n_bytes
+
+
+def _workspace_bytes(problems, n_bytes, dtype):
+    """What the largest of these problems can use: all its kernel rows, and a block's matrix."""
+    largest = max((len(problem.rows) for problem in problems), default=0)
+    return min(n_bytes, 2 * (largest + PADDING) ** 2 * np.dtype(dtype).itemsize)
 
 
 def _precision(X, problems, kernel, tol):
