@@ -43,23 +43,37 @@ def summarise(runs: Sequence[Record]) -> Record:
     for run in runs:
         by_kind.setdefault(run["kind"], []).append(run)
     return {
-        "fits": [summarise_fit(run) for run in by_kind.get("fit", [])],
+        "fits": [timed for run in by_kind.get("fit", []) for timed in summarise_fit(run)],
         "custom_losses": [summarise_custom_loss(run) for run in by_kind.get("custom loss", [])],
         "accuracy": [summarise_accuracy(run) for run in by_kind.get("accuracy", [])],
         "memory": [without(run, "kind", "scale") for run in by_kind.get("memory", [])],
         "kernels": [without(run, "kind", "scale") for run in by_kind.get("kernel", [])],
+        "probability": [without(run, "kind", "scale") for run in by_kind.get("probability", [])],
+        "svm_memory": [without(run, "kind", "scale") for run in by_kind.get("svm memory", [])],
     }
 
 
-def summarise_fit(run: Record) -> Record:
+PREDICTIONS = "predict_ours_s", "predict_theirs_s"
+
+
+def summarise_fit(run: Record) -> Iterable[Record]:
+    """The fit, and the prediction after it where that was timed."""
+    fit = {"peer": "scikit-learn", **without(run, "kind", "scale", *PREDICTIONS)}
+    yield {**fit, **compared(run["ours_s"], run["theirs_s"], run["statistic"])}
+    if PREDICTIONS[0] in run:
+        ours, theirs = (run[name] for name in PREDICTIONS)
+        named = {"workload": f"{fit['workload']} predict", "title": f"{fit['title']}; predict"}
+        yield {**fit, **named, "ours_s": ours, "theirs_s": theirs, **compared(ours, theirs, run["statistic"])}
+
+
+def compared(ours: Sequence[float], theirs: Sequence[float], statistic: str) -> Record:
     """The best round of each side; or the medians, and the median of the rounds' ratios."""
-    ours, theirs = run["ours_s"], run["theirs_s"]
-    if run["statistic"] == "median":
-        ratio = median(theirs[i] / ours[i] for i in range(len(ours)))
+    if statistic == "median":
+        ratio = median(their / our for our, their in zip(ours, theirs))
         figures = {"seconds": median(ours), "peer_seconds": median(theirs), "ratio": ratio}
     else:
         figures = {"seconds": min(ours), "peer_seconds": min(theirs), "ratio": min(theirs) / min(ours)}
-    return {**without(run, "kind", "scale"), "rounds": len(ours), **figures}
+    return {"rounds": len(ours), **figures}
 
 
 def summarise_custom_loss(run: Record) -> Record:
@@ -114,17 +128,18 @@ def render_cpu(results: Record) -> str:
     """The CPU part of the README, in Markdown."""
     where, fits = results["machine"], results["fits"]
     parts = [
-        f"Seconds of a whole `fit` beside scikit-learn {where['scikit-learn']}, the two taking turns in one run with "
-        f"two threads each, scikit-learn with `n_jobs=2` where that helps it (several classes). Measured on "
+        f"Seconds of a whole `fit` (or `predict`) beside scikit-learn {where['scikit-learn']} or scikit-learn-intelex, "
+        f"the two taking turns in one run with two threads each, a peer with `n_jobs=2` where that helps. Measured on "
         f"{results['date'][:10]} on {where['cores']} cores of an {where['processor']} "
         f"({where['instruction_set']}), {where['memory_gib']:.0f} GiB, Python {where['python']}, "
         f"NumPy {where['numpy']}.",
         markdown_table(
-            ("workload", "", "scikit-learn", "fastml", "ratio", "fits"),
+            ("workload", "", "peer", "peer's time", "fastml", "ratio", "rounds"),
             [
                 (
                     f"`{fit['workload']}`",
                     fit["title"],
+                    fit["peer"],
                     seconds(fit["peer_seconds"]),
                     seconds(fit["seconds"]),
                     f"**{times(fit['ratio'])}**",
@@ -132,7 +147,7 @@ def render_cpu(results: Record) -> str:
                 )
                 for fit in fits
             ],
-            numeric_from=2,
+            numeric_from=3,
         ),
         "![How many times sooner each fit ends](benchmarks/results/cpu.svg)",
         "\n".join(f"- {line}" for line in remarks(results)),
@@ -157,6 +172,16 @@ def remarks(results: Record) -> Iterable[str]:
             f"{loss['loss']} {loss['ratio_to_built_in']:.2f}×" for loss in results["custom_losses"]
         )
         yield f"A `fastml.Loss` takes, beside the built-in loss of its formula, on `sgd-dense`: {ratios}."
+    for priced in results["probability"]:
+        yield (
+            f"`SVC(probability=True)` on `{priced['workload']}`: "
+            f"{priced['seconds'] / priced['plain_seconds']:.2f}× the time of a plain fit."
+        )
+    if results["svm_memory"]:
+        rises = "; ".join(
+            f"`{memory['workload']}` {memory['ours_mb']:.0f} MB" for memory in results["svm_memory"]
+        )
+        yield f"Rise of peak resident memory during a kernel machine's `fit`, with its default cache: {rises}."
 
 
 def render_gpu(results: Record) -> str:
@@ -203,7 +228,8 @@ def draw(results: Record) -> Figure:
     figure = Figure(figsize=(9, 1.2 + 0.55 * len(fits)), layout="constrained", facecolor="white")
     axes = figure.subplots()
     ratios = [fit["ratio"] for fit in fits]
-    axes.barh([fit["workload"] for fit in fits], ratios, height=0.55, color=ACCENT)
+    names = [f"{fit['workload']} | {fit['peer'].removeprefix('scikit-learn-')}" for fit in fits]
+    axes.barh(names, ratios, height=0.55, color=ACCENT)
     axes.axvline(1, color=MUTED, linestyle="--", linewidth=1)
     for row, fit in enumerate(fits):
         axes.annotate(
@@ -216,8 +242,8 @@ def draw(results: Record) -> Figure:
         )
     axes.invert_yaxis()
     axes.set_xlim(0, 1.45 * max(1.0, *ratios))  # room for the text after the longest bar
-    axes.set_xlabel("scikit-learn's time / fastml's time (dashed: equal)", color=INK)
-    axes.set_title("fit: how many times sooner", color=INK)
+    axes.set_xlabel("the peer's time / fastml's time (dashed: equal)", color=INK)
+    axes.set_title("fit and predict: how many times sooner", color=INK)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
     return figure

@@ -65,7 +65,8 @@ WORKLOADS = (
     Workload("SGDClassifier(log_loss)", "linear_model", "SGDClassifier", LOG_LOSS, 60_000, 10_000),
     Workload("SGDClassifier(pa1)", "linear_model", "SGDClassifier", PA1, 60_000, 10_000),
     Workload("Perceptron", "linear_model", "Perceptron", EPOCHS, 60_000, 10_000),
-    # scikit-learn would take minutes for all rows.
+    # scikit-learn would take minutes for all rows of these.
+    Workload("LinearSVC", "svm", "LinearSVC", {"random_state": 0}, 5_000, 1_000),
     Workload("SVC", "svm", "SVC", RBF, 10_000, 2_000, fastest_peer=INTELEX),
     Workload("NuSVC", "svm", "NuSVC", NU_RBF, 4_000, 1_000, fastest_peer=INTELEX),
 )

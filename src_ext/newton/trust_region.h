@@ -4,8 +4,7 @@
  * Products with the Hessian I + 2 X' D X, where D has C of the active rows, either go over these rows, or are
  * with the matrix itself, once making it costs no more than the products over rows have cost since it was
  * last made (as with renting skis, at most twice the work of the better choice). From step to step few rows
- * become active or cease to be: the matrix is corrected for them. On a9a this takes 187 products from 60 ms
- * to 8.
+ * become active or cease to be: the matrix is corrected for them.
  */
 #ifndef FASTML_TRUST_REGION_H
 #define FASTML_TRUST_REGION_H

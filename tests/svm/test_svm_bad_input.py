@@ -19,7 +19,7 @@ def with_value(value):
 
 
 def error_of(action):
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - which one it is gets compared
+    with pytest.raises(Exception) as caught:  # which one it is gets compared
         action()
     return caught.value
 
