@@ -75,6 +75,7 @@ class KernelClassifier(KernelMachine):
         folds = []
         if self._effective_probability:
             random_state = np.random.RandomState(seed)
+            pairs = [pair._replace(family=k) for k, pair in enumerate(pairs)]
             folds = [self._folds(problem, draw_folds(len(problem.rows), random_state)) for problem in pairs]
         # All problems in one call: they share kernel rows.
         trained = [problem for problem in pairs if _has_both_classes(problem)]
@@ -157,7 +158,12 @@ class KernelClassifier(KernelMachine):
         """Of each fold: which variables are held out, and the problem of the others."""
         held_out = [fold_of == fold for fold in range(N_FOLDS)]
         return [
-            (held, self._problem(problem.rows[~held], problem.y[~held], problem.C[~held]))
+            (
+                held,
+                self._problem(problem.rows[~held], problem.y[~held], problem.C[~held])._replace(
+                    family=problem.family
+                ),
+            )
             for held in held_out
         ]
 

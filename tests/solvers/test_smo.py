@@ -24,8 +24,10 @@ from smo_problems import (
 
 from fastml._csr import CSR
 from fastml._kernel import KernelFunction
+from fastml.kernels import for_device
 from fastml.solvers import smo
-from fastml.solvers.smo import _outer, _solve
+from fastml.solvers.smo import _blocks, _outer, _solve
+from fastml.solvers.smo._kernel_values import KernelValues
 
 # Enough for what converges at all within the time of a test.
 MAX_ITER = 200_000
@@ -235,6 +237,39 @@ def test_one_vs_one_problems_together(way, storage):
     assert len(solutions) == 6
     for problem, solution in zip(problems, solutions):
         assert_solved(problem, solution, K, 1e-4)
+
+
+def test_a_family_shares_one_matrix():
+    """Three problems, one with folds: two matrices, and the solutions, in their order, of each problem alone."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((90, 3))
+    y = labels(rng, X)
+    folds = [np.flatnonzero(np.arange(60) % 5 != fold) for fold in range(5)]
+    parts = [np.arange(60, 90), np.arange(60), *folds]
+    families = [1, 0, 0, 0, 0, 0, 0]
+    problems = [
+        smo.Problem(
+            part.astype(np.int32),
+            y[part],
+            np.full(len(part), -1.0),
+            np.full(len(part), 3.0),
+            np.zeros(len(part)),
+            family=family,
+        )
+        for part, family in zip(parts, families)
+    ]
+    values = KernelValues(for_device("cpu"), X, RBF, None, np.float64)
+    groups = list(_blocks._sharing(values, problems, n_bytes=1e9))
+    assert [members for members, _ in groups] == [[0], [1, 2, 3, 4, 5, 6]]
+    assert [len(rows) for _, rows in groups] == [30, 60]
+    alone = [members for members, _ in _blocks._sharing(values, problems, n_bytes=60 * 60 * 8)]
+    assert alone == [[k] for k in range(7)]
+
+    together = smo.solve(X, problems, RBF, tol=1e-6)
+    for problem, solution in zip(problems, together):
+        (own,) = smo.solve(X, [problem], RBF, tol=1e-6)
+        assert solution.objective == pytest.approx(own.objective, rel=1e-9)
+        assert_feasible(problem, solution.alpha)
 
 
 def test_no_problems():

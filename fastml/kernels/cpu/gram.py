@@ -2,21 +2,55 @@
 
 Dense rows go through a packed matrix product (``src_ext/simd/gemm.h``) with the kernel as its epilogue. Sparse rows
 stay sparse: against tables of A's rows where features are few, by columns of B where they are many
-(``src_ext/gram/table.h``, ``postings.h``).
+(``src_ext/gram/table.h``, ``postings.h``). Dense rows of which most values are zero are compressed first.
 """
 
+import numpy as np
+
+from fastml._csr import CSR
 from fastml.kernels.cpu import _gram, _gram_custom
 from fastml.kernels.cpu._gram import take_rows
 
 __all__ = ["gram", "prepare", "take_rows"]
 
+# Share of non-zeros in dense rows up to which they are compressed, and the values that B must have for it to pay.
+COMPRESS_UP_TO = 0.15
+MIN_VALUES_TO_COMPRESS = 200_000
+ROWS_TO_SAMPLE = 256
+
+
+class _Compressed(_gram.Prepared):
+    """Of dense rows."""
+
 
 def prepare(B, kernel):
-    return _gram_custom.Rows(B) if kernel.name == "custom" else _gram.Prepared(B, kernel)
+    if kernel.name == "custom":
+        return _gram_custom.Rows(B)
+    if _is_mostly_zero(B):
+        return _Compressed(_compressed(B), kernel)
+    return _gram.Prepared(B, kernel)
 
 
 def gram(A, prepared, kernel, out, n_threads=None):
     if kernel.name == "custom":
         _gram_custom.gram(A, prepared, kernel, out, n_threads)
-    else:
-        _gram.gram(A, prepared, kernel, out, n_threads)
+        return
+    if isinstance(prepared, _Compressed):
+        A = _compressed(A)
+    _gram.gram(A, prepared, kernel, out, n_threads)
+
+
+def _is_mostly_zero(B):
+    if isinstance(B, CSR) or B.size < MIN_VALUES_TO_COMPRESS:
+        return False
+    sample = B[:: -(-len(B) // ROWS_TO_SAMPLE)]
+    return np.count_nonzero(sample) <= COMPRESS_UP_TO * sample.size
+
+
+def _compressed(rows):
+    if isinstance(rows, CSR):
+        raise TypeError("A must be dense, as B is.")
+    present = rows != 0
+    indptr = np.zeros(len(rows) + 1, np.int32)
+    np.cumsum(np.count_nonzero(present, axis=1), out=indptr[1:])
+    return CSR(rows[present], np.nonzero(present)[1].astype(np.int32), indptr, rows.shape)

@@ -1,6 +1,7 @@
 """Problems that are one block each: their kernel matrix at once, no outer loop."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,8 @@ def solve_as_blocks(smo, values, problems, tol, limit, n_bytes, bar):
     """Solve small problems side by side.
 
     Where one matrix of all their rows is no more work than one for each, they share it: in a one-vs-one classifier
-    of K classes, each pair of rows stands in one problem (different classes) or in K - 1 (the same class).
+    of K classes, each pair of rows stands in one problem (different classes) or in K - 1 (the same class). Else those
+    of a family may: a problem and its five folds make one matrix instead of 4.2.
 
     Parameters
     ----------
@@ -32,30 +34,44 @@ def solve_as_blocks(smo, values, problems, tol, limit, n_bytes, bar):
     -------
     list of Solution
     """
-    solutions = []
-    for group, rows in _sharing(values, problems, n_bytes):
+    solutions: list[Any] = [None] * len(problems)
+    for members, rows in _sharing(values, problems, n_bytes):
         K = _matrix(values, rows)
-        solutions += _solve_together(smo, values.arrays, K, rows, group, tol, limit, bar)
+        group = [problems[k] for k in members]
+        solved = _solve_together(smo, values.arrays, K, rows, group, tol, limit, bar)
+        for k, one in zip(members, solved):
+            solutions[k] = one
     return solutions
 
 
 def _sharing(values, problems, n_bytes):
-    """The problems in groups, in their order, each group with the rows of a matrix that serves it."""
-    if not problems:
-        return
-    size = values.dtype.itemsize
-    copies = size * sum(len(problem.rows) ** 2 for problem in problems)
-    own = [_distinct(problem.rows) for problem in problems]
-    if len(problems) > 1:
-        used = np.zeros(values.n_samples, bool)
-        for rows in own:
-            used[rows] = True
-        shared = size * np.count_nonzero(used) ** 2
-        if shared <= size * sum(len(rows) ** 2 for rows in own) and shared + copies <= n_bytes:
-            yield problems, np.flatnonzero(used).astype(np.int32)
-            return
-    for problem, rows in zip(problems, own):
-        yield [problem], rows
+    """The problems in groups, by their places in the list, each group with the rows of a matrix that serves it."""
+    families: dict[Any, list[tuple[list[int], np.ndarray]]] = {}
+    for k, problem in enumerate(problems):
+        family = ("alone", k) if problem.family is None else problem.family
+        families.setdefault(family, []).append(([k], _distinct(problem.rows)))
+    of_families = [
+        group for family in families.values() for group in _joined(values, problems, family, n_bytes)
+    ]
+    return _joined(values, problems, of_families, n_bytes)
+
+
+def _joined(values, problems, groups, n_bytes):
+    """The groups as one, where one matrix is no more work than theirs and fits; else as they are."""
+    if len(groups) < 2:
+        return groups
+    members = [k for of_group, _ in groups for k in of_group]
+    used = np.zeros(values.n_samples, bool)
+    for _, rows in groups:
+        used[rows] = True
+    shared = np.count_nonzero(used) ** 2
+    copies = sum(len(problems[k].rows) ** 2 for k in members)
+    if (
+        shared > sum(len(rows) ** 2 for _, rows in groups)
+        or (shared + copies) * values.dtype.itemsize > n_bytes
+    ):
+        return groups
+    return [(members, np.flatnonzero(used).astype(np.int32))]
 
 
 def _distinct(rows):

@@ -23,6 +23,8 @@ class Problem(NamedTuple):
         A feasible start. Not written to.
     nu : bool
         Whether pairs are selected within one sign of y.
+    family : int or None
+        Problems of one family stand on mostly the same rows, as one and its folds do, and may share kernel values.
     """
 
     rows: np.ndarray
@@ -31,6 +33,7 @@ class Problem(NamedTuple):
     C: np.ndarray
     alpha: np.ndarray
     nu: bool = False
+    family: int | None = None
 
 
 class Solution(NamedTuple):
