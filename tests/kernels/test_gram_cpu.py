@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from fresh_interpreter import output_of
 from numba import njit
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from fastml import Kernel
 from fastml._csr import CSR
@@ -86,6 +86,24 @@ def random_csr(n_rows, n_features, n_values, dtype=np.float32):
 )
 def test_method(B, method):
     assert gram.prepare(B, RBF).method_name == method
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_dense_rows_of_mostly_zeros_are_compressed(dtype, monkeypatch):
+    rng = np.random.default_rng(0)
+    B = np.where(rng.random((2_000, 123)) < 0.1, rng.standard_normal((2_000, 123)), 0.0).astype(dtype)
+    compressed = gram.prepare(B, RBF)
+    assert (compressed.method_name, compressed.shape) == ("table", B.shape)
+    assert compressed.nbytes >= 8 * np.count_nonzero(B)
+    monkeypatch.setattr(gram, "COMPRESS_UP_TO", 0.0)
+    dense = gram.prepare(B, RBF)
+    assert dense.method_name == "dense"
+    ours, theirs = np.empty((2, 40, len(B)), dtype)
+    gram.gram(B[:40], compressed, RBF, ours)
+    gram.gram(B[:40], dense, RBF, theirs)
+    assert_allclose(ours, theirs, rtol=0, atol=3e-6 if dtype == "f4" else 1e-13)
+    with pytest.raises(TypeError, match="A must be dense"):
+        gram.gram(random_csr(3, 123, 10, dtype), compressed, RBF, ours[:3])
 
 
 def test_memory_held():

@@ -20,7 +20,11 @@ ROWS_TO_SAMPLE = 256
 
 
 class _Compressed(_gram.Prepared):
-    """Of dense rows."""
+    """Of dense rows, which are held besides in their compressed form."""
+
+    @property
+    def nbytes(self):
+        return super().nbytes + sum(part.nbytes for part in self.rows[:3])
 
 
 def prepare(B, kernel):
