@@ -84,8 +84,15 @@ def _command(module: str, classes: str, report: Path) -> list[str]:
         *(sys.executable, "-m", "pytest", "-c", str(HERE / "sklearn_suite.ini")),
         *("-p", "sklearn_suite_plugin", "-p", "no:cacheprovider", "--disable-warnings"),
         *("--suite-report", str(report), "--suite-classes", classes),
+        *_family_option(module),
         *("--pyargs", module),
     ]
+
+
+def _family_option(module: str) -> list[str]:
+    """scikit-learn's test modules lie in the package whose classes they test."""
+    package, *path = module.split(".")
+    return ["--suite-family", path[0]] if package == "sklearn" else []
 
 
 def _environment(path: Path | None) -> dict[str, str]:

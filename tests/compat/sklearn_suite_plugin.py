@@ -3,7 +3,10 @@
 Before the test module is imported, the classes in scikit-learn's public packages are replaced by fastml's, so
 that ``from sklearn.linear_model import SGDClassifier``, ``linear_model.SGDClassifier`` and a subclass written
 at the module's top level are all fastml's. scikit-learn's private modules keep their own classes: those are
-not what a user imports.
+not what a user imports. Only the classes of the family that the module tests are replaced: those of other
+families are what it compares with. (``test_sgd`` holds ``SGDOneClassSVM``'s offset to within 1.3e-6 of
+``OneClassSVM``'s on data where the optimum is 0 and the former stops at 1.64e-6: LIBSVM, which stops at 3.5e-7,
+passes, and an exact solution would not.)
 
 While a test runs, the public methods of the replaced classes tell that they were called: a test that calls
 none says nothing about fastml, however green it is.
@@ -47,11 +50,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="fastml",
         help="whose classes the tests get; sklearn shows what fails for reasons that are not fastml's",
     )
+    group.addoption("--suite-family", help="the package whose classes are replaced (default: every one)")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     recorder = Recorder(config.getoption("--suite-report"))
+    family = config.getoption("--suite-family")
     for twin in find_twins():
+        if family not in (None, twin.family):
+            continue
         replacement = twin.ours if config.getoption("--suite-classes") == "fastml" else twin.theirs
         record_calls(replacement, recorder.note_call)
         setattr(import_module(f"sklearn.{twin.family}"), twin.name, replacement)
