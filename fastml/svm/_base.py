@@ -22,7 +22,7 @@ from fastml._kernel import Kernel, KernelFunction
 from fastml._log import log_ran
 from fastml._validation import check_X_y, for_kernels
 from fastml.solvers import smo
-from fastml.svm._decision import KeptLayout, as_kernel_rows, kernel_blocks, precomputed_blocks
+from fastml.svm._decision import Expansions, KeptLayout, as_kernel_rows, kernel_blocks, precomputed_blocks
 from fastml.svm._training import Training, training_rows, variance
 
 # A float32 kernel value is off by some 1e-7 of it: with larger coefficients decision values would be off by more than
@@ -248,10 +248,10 @@ class SingleFunction(KernelMachine):
         """The decision function of every row."""
         dual_coef = self._dense_dual_coef()
         dtype, blocks = self._kernel_blocks(X, dual_coef)
-        coef = dual_coef[0].astype(dtype)
+        expansion = Expansions(dual_coef, dtype)
         values = np.empty(_num_samples(X))
         for rows, K in blocks:
-            values[rows] = K @ coef
+            values[rows] = expansion.sums(K)[:, 0]
         return values + self._intercept_[0]
 
     def _decision_function(self, X):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastml._csr import CSR
+from fastml._kernel import KernelFunction
 from fastml.kernels import for_device
 
 # Of kernel values. Blocks must have enough rows for the matrix product to reuse what it packs.
@@ -18,6 +19,9 @@ BLOCK_BYTES = 8 * 2**20
 MIN_BLOCK_ROWS = 64
 # From so many rows on, the laying out of the support vectors is small beside their use, and nothing is kept.
 MANY_ROWS = 256
+# Pairs of classes up to which one product for all of them is faster than one per class.
+FEW_PAIRS = 64
+LINEAR = KernelFunction("linear")
 
 
 class KeptLayout:
@@ -113,12 +117,36 @@ def _rows_between(X, rows):
     return CSR(X.data[first:last], X.indices[first:last], indptr, (rows.stop - rows.start, X.shape[1]))
 
 
+class Expansions:
+    """Sums of kernel values times coefficients, by the Gram kernels' own product.
+
+    NumPy's BLAS leaves threads that go on spinning for a while on the processors that the next block of kernel
+    values needs.
+
+    Parameters
+    ----------
+    coef : ndarray of shape (n_sums, n_columns)
+    dtype : dtype
+        Of the kernel values, and of the sums.
+    """
+
+    def __init__(self, coef, dtype):
+        self.prepared = _gram().prepare(np.require(coef, dtype, ["C", "A"]), LINEAR)
+
+    def sums(self, K):
+        """Of shape (n_rows, n_sums), for a contiguous block of kernel values of shape (n_rows, n_columns)."""
+        sums = np.empty((len(K), self.prepared.shape[0]), self.prepared.dtype)
+        _gram().gram(K, self.prepared, LINEAR, sums)
+        return sums
+
+
 class OneVsOne:
     """The pairwise decision functions of all classes: positive for the pair's first class.
 
-    A support vector of class c has a coefficient for each of the other classes. One product per class, of its
-    columns of the kernel block with its coefficients, costs n_classes - 1 multiplications a kernel value; with a
-    matrix of coefficients for all pairs it would be n_classes (n_classes - 1) / 2, most of them with zeros.
+    A support vector of class c has a coefficient for each of the other classes. Where pairs are few, one product
+    serves all of them, though most coefficients in it are zero. Else one per class, of its columns of the kernel
+    block with its coefficients, which costs n_classes - 1 multiplications a kernel value, not
+    n_classes (n_classes - 1) / 2.
 
     Parameters
     ----------
@@ -133,18 +161,19 @@ class OneVsOne:
     def __init__(self, dual_coef, n_support, intercept, dtype):
         self.n_classes = len(n_support)
         self.intercept = intercept
-        if self.n_classes == 2:
-            self.coef = dual_coef[0].astype(dtype)
-            return
         ends = n_support.cumsum().tolist()
         self.segments = [slice(start, end) for start, end in zip([0, *ends], ends)]
+        self.all_pairs = None
+        if len(intercept) <= FEW_PAIRS:
+            self.all_pairs = Expansions(self._coef_of_pairs(dual_coef), dtype)
+            return
         coefs = dual_coef.T.astype(dtype)
         self.coefs = [coefs[segment] for segment in self.segments]
 
     def values(self, K):
         """Decision values of shape (n_rows, n_pairs), float64, of a block of kernel values."""
-        if self.n_classes == 2:
-            return (K @ self.coef + self.intercept[0]).reshape(-1, 1).astype(np.float64, copy=False)
+        if self.all_pairs is not None:
+            return self.all_pairs.sums(K) + self.intercept
         # against[:, c, d]: what the support vectors of class c say of the pair of c and d.
         against = np.empty((len(K), self.n_classes, self.n_classes))
         for c, (segment, coef) in enumerate(zip(self.segments, self.coefs)):
@@ -152,6 +181,16 @@ class OneVsOne:
             against[:, c, :c], against[:, c, c + 1 :] = product[:, :c], product[:, c:]
         first, second = pair_indices(self.n_classes)
         return against[:, first, second] + against[:, second, first] + self.intercept
+
+    def _coef_of_pairs(self, dual_coef):
+        """Every pair's coefficients, of shape (n_pairs, n_support_vectors)."""
+        if self.n_classes == 2:
+            return dual_coef
+        coef = np.zeros((len(self.intercept), dual_coef.shape[1]))
+        for pair, (a, b) in enumerate(zip(*pair_indices(self.n_classes))):
+            coef[pair, self.segments[a]] = dual_coef[b - 1, self.segments[a]]
+            coef[pair, self.segments[b]] = dual_coef[a, self.segments[b]]
+        return coef
 
     def votes(self, values):
         """The class that wins most pairs, the first of several: its number, for every row of decision values."""

@@ -9,7 +9,7 @@ from sklearn.utils._sparse import _align_api_if_sparse
 from fastml._kernel import KernelFunction
 from fastml._validation import for_kernels
 from fastml.kernels import for_device
-from fastml.svm._decision import kernel_blocks, precomputed_blocks
+from fastml.svm._decision import Expansions, kernel_blocks, precomputed_blocks
 
 # Values of X, zeros included, up to which it is small: then sparse rows are made dense, which is about as fast, and
 # gives the same kernel values to the bit as the same X in an array; and NumPy's own variance, with its temporary
@@ -54,9 +54,11 @@ class Training(NamedTuple):
             gram = for_device("cpu").gram
             prepared = gram.prepare(gram.take_rows(self.rows, right), self.kernel)
             blocks = kernel_blocks(gram.take_rows(self.rows, left), prepared, self.kernel)
+        dtype = self.matrix.dtype if self.matrix is not None else self.rows.dtype
+        expansion = Expansions(coef[None, :], dtype)
         result = np.empty(len(left))
         for rows, values in blocks:
-            result[rows] = values @ coef.astype(values.dtype)
+            result[rows] = expansion.sums(values)[:, 0]
         return result
 
 
