@@ -1,5 +1,8 @@
 """Where kernel values come from, and the rows of them that are kept."""
 
+from collections import OrderedDict
+from typing import Any
+
 import numpy as np
 
 from fastml._csr import CSR
@@ -12,6 +15,10 @@ WORK_PER_CALL = 4e9
 # start threads ten times as often.
 BYTES_AT_ONCE = 3e7
 ROWS_AT_ONCE = 42
+
+# Rows that are worth keeping laid out; and runs of them of which each may be laid out for itself.
+ROWS_TO_KEEP = 1000
+MOST_RUNS = 2
 
 # Features (non-zeros, in sparse rows) from which on a kernel value costs more than fetching one from a kept row.
 FEATURES_TO_GATHER = 400
@@ -36,6 +43,7 @@ class KernelValues:
         self.X, self.kernel, self.precomputed, self.dtype = X, kernel, precomputed, np.dtype(dtype)
         self.n_samples = (X if precomputed is None else precomputed).shape[0]
         self.n_features = 0.0 if X is None else _features_per_row(X)
+        self._laid_out: OrderedDict[bytes, Any] = OrderedDict()
 
     @property
     def gathering_pays(self):
@@ -47,6 +55,23 @@ class KernelValues:
     def columns(self, rows):
         """The kernel values of any rows with these."""
         return Columns(self, rows)
+
+    def lay_out(self, rows):
+        """These rows as the kernel family ``gram`` wants them. Many are kept, as long as all that is kept is not much
+        more than one copy of X: the rows of a class stand in many one-vs-one problems.
+        """
+        if len(rows) < ROWS_TO_KEEP:
+            return self.gram.prepare(self.take(rows), self.kernel)
+        key = rows.tobytes()
+        if key not in self._laid_out:
+            self._laid_out[key] = self.gram.prepare(self.take(rows), self.kernel)
+        self._laid_out.move_to_end(key)
+        while len(self._laid_out) > 1 and self._bytes_laid_out() > 1.1 * _nbytes(self.X):
+            self._laid_out.popitem(last=False)
+        return self._laid_out[key]
+
+    def _bytes_laid_out(self):
+        return sum(prepared.nbytes for prepared in self._laid_out.values())
 
     def take(self, rows):
         """Rows of X, of the dtype of the values; X itself where it is all of them."""
@@ -66,6 +91,18 @@ def _features_per_row(X):
     return len(X.data) / max(1, X.shape[0]) if isinstance(X, CSR) else float(X.shape[1])
 
 
+def _nbytes(X):
+    return sum(part.nbytes for part in X[:3]) if isinstance(X, CSR) else X.nbytes
+
+
+def _runs(rows):
+    """Slices within which the rows increase: in a one-vs-one problem, those of its two classes."""
+    ends = [*(np.flatnonzero(rows[1:] < rows[:-1]) + 1).tolist(), len(rows)]
+    if len(ends) > MOST_RUNS:
+        return [slice(0, len(rows))]
+    return [slice(start, end) for start, end in zip([0, *ends], ends)]
+
+
 class Columns:
     """Kernel values of rows of X, given by number, with a fixed set of rows.
 
@@ -78,7 +115,8 @@ class Columns:
     def __init__(self, values, rows):
         self.values, self.rows = values, rows
         if values.precomputed is None:
-            self.prepared = values.gram.prepare(values.take(rows), values.kernel)
+            runs = _runs(rows) if len(rows) >= ROWS_TO_KEEP else [slice(0, len(rows))]
+            self.parts = [(run, values.lay_out(rows[run])) for run in runs]
             self._rows_per_call = max(16, int(WORK_PER_CALL / (len(rows) * (values.n_features + 20))))
 
     def fill(self, rows, out):
@@ -88,8 +126,9 @@ class Columns:
             values.gather(values.precomputed, rows, self.rows, out)
             return
         for first in range(0, len(rows), self._rows_per_call):
-            part = rows[first : first + self._rows_per_call]
-            values.gram.gram(values.take(part), self.prepared, values.kernel, out[first : first + len(part)])
+            taken = values.take(rows[first : first + self._rows_per_call])
+            for columns, prepared in self.parts:
+                values.gram.gram(taken, prepared, values.kernel, out[first : first + taken.shape[0], columns])
 
 
 class Workspace:

@@ -59,7 +59,9 @@ class _Outer:
         self.smo, self.problem, self.bar = smo, problem, bar
         self.rows = np.unique(problem.rows)
         self.index = None
-        if not np.array_equal(self.rows, problem.rows):
+        if len(self.rows) == len(problem.rows):
+            self.rows = problem.rows
+        else:
             self.index = np.searchsorted(self.rows, problem.rows).astype(np.int32)
         self.values = values
         self.columns = values.columns(self.rows)
