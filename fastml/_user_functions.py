@@ -2,19 +2,20 @@
 
 import inspect
 import sys
+from abc import ABC, abstractmethod
 from typing import Any
 
 
-class UserFunctions:
+class UserFunctions(ABC):
     """Equal by its functions' code and numbers; pickled without machine code.
 
     Machine code stands in attributes whose names begin with ``_compiled``: it stays behind, and the functions are
     compiled anew where they are unpickled.
     """
 
+    @abstractmethod
     def _functions(self) -> tuple[Any, ...]:
         """The functions; None stands for one that was not given."""
-        raise NotImplementedError
 
     def _numbers(self) -> tuple[Any, ...]:
         """What besides its functions makes it what it is."""

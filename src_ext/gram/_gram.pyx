@@ -72,7 +72,7 @@ cdef const gram_kernels *KERNELS_OF_LEVEL = GRAM_KERNELS(LEVEL)
 cdef dict KERNEL_CODES = {name: code for code, name in enumerate(KERNELS) if name != "custom"}
 cdef int RBF = KERNEL_CODES["rbf"]
 
-# Multiply-adds under which a second thread costs more than it saves: some 60 us at the highest level.
+# Multiply-adds under which a second thread is taken to cost more than it saves, some 60 us: estimated, not calibrated.
 cdef double MIN_WORK_PER_THREAD = 4e6
 # What a value costs besides, in multiply-adds.
 cdef Py_ssize_t WORK_PER_VALUE = 30
