@@ -26,10 +26,10 @@ help: ## what there is to make
 demo: $(VENV)/.installed ## train the classifiers on MNIST beside scikit-learn's: a table and demo.png
 	$(BIN)/python examples/demo.py $(ARGS)
 
-# Two processes: Numba's CUDA simulator is chosen when Numba is first imported, and only the kernel tests want it.
+# Two runs: Numba's CUDA simulator is chosen when Numba is first imported, and only the kernel tests want it.
 test: $(VENV)/.installed ## the whole test suite
-	$(BIN)/pytest tests --ignore tests/kernels
-	$(BIN)/pytest tests/kernels
+	$(BIN)/pytest -n $(JOBS) tests --ignore tests/kernels
+	$(BIN)/pytest -n $(JOBS) tests/kernels
 
 bench: $(VENV)/.installed-dev ## time fits beside scikit-learn's; refreshes benchmarks/results and the README's table
 	$(BIN)/pytest benchmarks/bench_*.py --benchmark-json=$(VENV)/benchmark.json
@@ -53,14 +53,15 @@ format: $(VENV)/.installed-dev ## let ruff and clang-format lay out the sources
 compile-cuda: $(VENV)/.installed $(VENV_CUDA)/.installed ## compile every CUDA kernel, without a GPU
 	$(VENV_CUDA)/bin/python tools/compile_cuda.py --jobs $(JOBS)
 
-# FASTML_CPU only accepts levels that the processor has. Simulated CUDA kernels don't depend on them.
-kernels-at-each-level: $(VENV)/.installed ## the CPU kernels' tests at each instruction-set level of this machine
+# FASTML_CPU only accepts levels that the processor has, and `make test` runs at the highest of them. Simulated CUDA
+# kernels don't depend on levels.
+kernels-at-each-level: $(VENV)/.installed ## the CPU kernels' tests at the lower instruction-set levels of this machine
 	@set -e; \
 	levels=$$($(BIN)/python -c 'from fastml.kernels.cpu import _runtime as r; \
-	print(*(r.level_name(level) for level in range(2, r.PROCESSOR_LEVEL + 1)))'); \
-	for level in $${levels:-""}; do \
+	print(*(r.level_name(level) for level in range(2, r.PROCESSOR_LEVEL)))'); \
+	for level in $$levels; do \
 		echo "FASTML_CPU=$$level"; \
-		FASTML_CPU=$$level $(BIN)/pytest tests/kernels -k "not cuda"; \
+		FASTML_CPU=$$level $(BIN)/pytest -n $(JOBS) tests/kernels -k "not cuda"; \
 	done
 
 wheel: $(VENV)/.installed-dev ## dist/: an sdist, and the wheel built from it

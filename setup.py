@@ -61,7 +61,11 @@ def extension(family: str) -> Extension:
 
 
 class build_kernels(build_ext):
-    """build_ext that also compiles each family's per-level sources, once per level."""
+    """build_ext that also compiles each family's per-level sources, once per level; families side by side."""
+
+    def finalize_options(self):
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
 
     def build_extension(self, ext):
         family = ext.name.rpartition("._")[2]

@@ -281,7 +281,8 @@ def test_threads_and_blocks_change_no_bit(fast_gram, name, dtype, n_features, de
 @pytest.mark.parametrize("n_features", [600, 20_000])
 def test_wide_sparse_rows(gram, n_features, dtype, index):
     rng = np.random.default_rng(0)
-    sizes = (9, 20) if device_of(gram) == "cuda" else (37, 90)
+    # The reference, which all are held to, makes the rows dense.
+    sizes = (9, 20) if device_of(gram) == "cuda" or n_features > 1000 else (37, 90)
     A, B = (sparse(dense(rng, n, n_features, dtype), rng, 0.01, index) for n in sizes)
     for kernel in (
         KernelFunction("linear"),
@@ -317,7 +318,7 @@ def test_take_rows(gram, index, rows):
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 @pytest.mark.parametrize("index", [None, np.int32, np.int64])
-@pytest.mark.parametrize(("n_features", "n_a", "n_b"), [(1, 3, 4), (20, 60, 3000), (200_000, 9, 14)])
+@pytest.mark.parametrize(("n_features", "n_a", "n_b"), [(1, 3, 4), (20, 60, 3000), (200_000, 3, 5)])
 def test_a_kernel_of_the_users_own(gram, dtype, index, n_features, n_a, n_b):
     slow = device_of(gram) != "cpu"  # a Python call for each value
     if slow and n_b > 100:
