@@ -1,24 +1,20 @@
 """Fits in a process that is interrupted, that has several threads, or that forks."""
 
 import os
-import signal
 import subprocess
 import sys
 import threading
-import time
 
 import joblib
 import numpy as np
 import pytest
 from fresh_interpreter import PACKAGE_FOLDER, output_of
+from interrupted_fit import assert_stopped_and_unchanged
 from numpy.testing import assert_array_equal
 from sklearn.model_selection import GridSearchCV
 
 import fastml
 from fastml.linear_model import SGDClassifier, SGDRegressor
-
-# A fit stops within a second; the rest is for a machine that is busy.
-SECONDS_TO_STOP = 3.0
 
 N_ROWS, N_FEATURES = 20_000, 60
 _rng = np.random.default_rng(0)
@@ -29,55 +25,27 @@ TARGETS = {"binary": CLASSES > 2, "multiclass": CLASSES}
 each_target = pytest.mark.parametrize("target", TARGETS)
 
 INTERRUPTED = """
-import sys, time
-import numpy as np
-from scipy import sparse
 from fastml.linear_model import SGDClassifier, SGDRegressor
 
-storage, n_classes, is_fitted = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "fitted"
 rng = np.random.default_rng(0)
 X = rng.standard_normal((100_000, 200), dtype=np.float32)
-y = rng.integers(0, n_classes, len(X)) if n_classes else rng.standard_normal(len(X))
-if storage == "csr":
+y = rng.integers(0, {n_classes}, len(X)) if {n_classes} else rng.standard_normal(len(X))
+if {storage!r} == "csr":
     X = sparse.csr_matrix(np.where(np.abs(X) > 1.5, X, 0))
-model = (SGDClassifier if n_classes else SGDRegressor)(max_iter=10**6, tol=None, alpha=1e-3)
-if is_fitted:
+model = (SGDClassifier if {n_classes} else SGDRegressor)(max_iter=10**6, tol=None, alpha=1e-3)
+if {is_fitted}:
     model.set_params(max_iter=1).fit(X, y).set_params(max_iter=10**6)
-before = {name: np.copy(value) for name, value in vars(model).items()}
-print("fitting", flush=True)
-try:
-    model.fit(X, y)
-except KeyboardInterrupt:
-    print(time.monotonic(), flush=True)
-    assert vars(model).keys() == before.keys()
-    assert all(np.array_equal(vars(model)[name], value) for name, value in before.items())
-    print("unchanged", flush=True)
 """
 
 
 @pytest.mark.parametrize(
-    ("storage", "n_classes", "state"),
-    [("dense", 2, "unfitted"), ("dense", 10, "fitted"), ("dense", 0, "unfitted"), ("csr", 2, "fitted")],
+    ("storage", "n_classes", "is_fitted"),
+    [("dense", 2, False), ("dense", 10, True), ("dense", 0, False), ("csr", 2, True)],
 )
-def test_ctrl_c_stops_a_fit_and_leaves_the_estimator_as_it_was(storage, n_classes, state):
-    with subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, storage, str(n_classes), state],
-        env={**os.environ, "PYTHONPATH": PACKAGE_FOLDER},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout.readline() == "fitting\n"
-            time.sleep(0.5)
-            sent = time.monotonic()
-            process.send_signal(signal.SIGINT)
-            printed, _ = process.communicate(timeout=60)
-        finally:
-            process.kill()
-    stopped, outcome = printed.split()
-    assert outcome == "unchanged"
-    assert process.returncode == 0
-    assert float(stopped) - sent < SECONDS_TO_STOP
+def test_ctrl_c_stops_a_fit_and_leaves_the_estimator_as_it_was(storage, n_classes, is_fitted):
+    assert_stopped_and_unchanged(
+        INTERRUPTED.format(storage=storage, n_classes=n_classes, is_fitted=is_fitted)
+    )
 
 
 def fit(target="multiclass", seed=0, model=SGDClassifier):

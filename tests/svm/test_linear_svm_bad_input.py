@@ -1,14 +1,8 @@
 """Bad input, interrupts, configured devices: a clear exception, and an estimator as it was before."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
-
 import numpy as np
 import pytest
-from fresh_interpreter import PACKAGE_FOLDER
+from interrupted_fit import assert_stopped_and_unchanged
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
@@ -116,56 +110,28 @@ def test_cuda_is_refused_by_name(monkeypatch):
 
 
 INTERRUPTED = """
-import sys, time
-import numpy as np
-from scipy import sparse
 from fastml.svm import LinearSVC, LinearSVR
 
 rng = np.random.default_rng(0)
 X = rng.standard_normal((60_000, 100))
 y = rng.integers(0, 3, len(X))
-if sys.argv[1] == "csr":
+if {storage!r} == "csr":
     X = sparse.csr_matrix(np.where(np.abs(X) > 1.5, X, 0))
-model = eval(sys.argv[2])
-if sys.argv[3] == "fitted":
+model = {model}
+if {is_fitted}:
     model.coef_ = np.ones((3, 100))
-before = {name: np.copy(value) for name, value in vars(model).items()}
-print("fitting", flush=True)
-try:
-    model.fit(X, y)
-except KeyboardInterrupt:
-    print(time.monotonic(), flush=True)
-    assert vars(model).keys() == before.keys()
-    assert all(np.array_equal(vars(model)[name], value) for name, value in before.items())
-    print("unchanged", flush=True)
 """
 
 
 @pytest.mark.parametrize(
-    ("storage", "model", "state"),
+    ("storage", "model", "is_fitted"),
     [
-        ("dense", "LinearSVC(tol=1e-300, C=1e5, max_iter=10**9, dual=True)", "unfitted"),
-        ("csr", "LinearSVC(tol=1e-300, loss='hinge', C=1e3, max_iter=10**9)", "fitted"),
-        ("csr", "LinearSVC(tol=1e-300, penalty='l1', C=1e5, max_iter=10**9)", "unfitted"),
-        ("dense", "LinearSVC(tol=1e-300, multi_class='crammer_singer', C=1e5)", "fitted"),
-        ("csr", "LinearSVR(tol=1e-300, C=1e5, max_iter=10**9)", "unfitted"),
+        ("dense", "LinearSVC(tol=1e-300, C=1e5, max_iter=10**9, dual=True)", False),
+        ("csr", "LinearSVC(tol=1e-300, loss='hinge', C=1e3, max_iter=10**9)", True),
+        ("csr", "LinearSVC(tol=1e-300, penalty='l1', C=1e5, max_iter=10**9)", False),
+        ("dense", "LinearSVC(tol=1e-300, multi_class='crammer_singer', C=1e5)", True),
+        ("csr", "LinearSVR(tol=1e-300, C=1e5, max_iter=10**9)", False),
     ],
 )
-def test_ctrl_c_stops_a_fit_and_leaves_the_estimator_as_it_was(storage, model, state):
-    with subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, storage, model, state],
-        env={**os.environ, "PYTHONPATH": PACKAGE_FOLDER},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout.readline() == "fitting\n"
-            time.sleep(0.8)
-            sent = time.monotonic()
-            process.send_signal(signal.SIGINT)
-            printed, _ = process.communicate(timeout=60)
-        finally:
-            process.kill()
-    stopped, outcome = printed.split()
-    assert outcome == "unchanged"
-    assert float(stopped) - sent < 3.0  # a second; the rest is for a machine that is busy
+def test_ctrl_c_stops_a_fit_and_leaves_the_estimator_as_it_was(storage, model, is_fitted):
+    assert_stopped_and_unchanged(INTERRUPTED.format(storage=storage, model=model, is_fitted=is_fitted))
