@@ -1,4 +1,4 @@
-"""Kernel machines: whole fits and predictions beside the peers', the price of probabilities, memory.
+"""Kernel machines: whole fits and predictions beside the peers', kernels of the user's, probabilities, memory.
 
     pytest benchmarks/bench_svm.py [-k svc-a9a] [--benchmark-json=FILE]
 
@@ -6,9 +6,11 @@ The contenders take turns in one run, as in ``bench_sgd.py``: scikit-learn, and 
 installed. Nothing is asserted about time. ``svc-mnist`` takes scikit-learn some five minutes.
 """
 
+import math
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from importlib.util import find_spec
 from time import perf_counter
 from typing import Any
@@ -17,7 +19,9 @@ import numpy as np
 import peak_memory
 import pytest
 import workloads
-from workloads import N_THREADS, SVC_A9A_DENSE, SVC_MNIST_10000, SVM, SVM_LARGE, Workload
+from numba import njit
+from sklearn.metrics.pairwise import pairwise_kernels
+from workloads import N_THREADS, SVC_A9A_DENSE, SVC_MNIST_10000, SVC_SMALL, SVM, SVM_LARGE, Workload
 
 import fastml
 
@@ -96,6 +100,78 @@ def test_probability(benchmark: Any, workload: Workload) -> None:
         seconds=min(benchmark.stats.stats.data),
         plain_seconds=min(plain_s),
         accuracy=float(np.mean(chosen == data.y_test)),
+    )
+
+
+@njit
+def rbf(x, y):
+    distance = 0.0
+    for i in range(len(x)):
+        distance += (x[i] - y[i]) ** 2
+    return math.exp(-0.05 * distance)
+
+
+@njit
+def linear(x, y):
+    return np.dot(x, y)
+
+
+@njit
+def poly(x, y):
+    return (0.05 * np.sum(x * y) + 1.0) ** 3
+
+
+@njit
+def sigmoid(x, y):
+    return math.tanh(0.05 * np.dot(x, y))
+
+
+@njit
+def rbf_by_branches(x, y):
+    """Which cannot be computed for many rows at once."""
+    distance = 0.0
+    for i in range(len(x)):
+        difference = x[i] - y[i] if x[i] > y[i] else y[i] - x[i]
+        distance += difference * difference
+    return math.exp(-0.05 * distance)
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "params"),
+    [
+        (rbf, "rbf", {"gamma": 0.05}),
+        (rbf_by_branches, "rbf", {"gamma": 0.05}),
+        (linear, "linear", {}),
+        (poly, "poly", {"gamma": 0.05, "coef0": 1.0}),
+        (sigmoid, "sigmoid", {"gamma": 0.05}),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_custom_kernel(benchmark: Any, function: Any, name: str, params: dict[str, Any]) -> None:
+    """A fit with the user's own kernel beside the built-in one of its formula, and scikit-learn's with the same."""
+    workload = SVC_SMALL[-1]
+    data = workload.load()
+    custom = workload.build("fastml", kernel=fastml.Kernel(function))
+    built_in = workload.build("fastml", kernel=name, **params)
+    by_pairs = partial(pairwise_kernels, metric=function.py_func)
+    theirs = workload.build("sklearn", kernel=lambda A, B: by_pairs(A, B))
+    first_s = seconds_of(lambda: custom.fit(data.X, data.y))
+    built_in_s: list[float] = []
+    benchmark.pedantic(
+        lambda: custom.fit(data.X, data.y),
+        setup=lambda: built_in_s.append(seconds_of(lambda: built_in.fit(data.X, data.y))),
+        rounds=workload.rounds,
+    )
+    note(
+        benchmark,
+        kind="custom kernel",
+        workload=workload.name,
+        function=function.__name__,
+        ours_s=list(benchmark.stats.stats.data),
+        built_in_s=built_in_s,
+        first_s=first_s,
+        peer_s=seconds_of(lambda: theirs.fit(data.X, data.y)),
+        support_vectors=[len(model.support_) for model in (custom, built_in, theirs)],
     )
 
 

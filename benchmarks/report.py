@@ -45,6 +45,7 @@ def summarise(runs: Sequence[Record]) -> Record:
     return {
         "fits": [timed for run in by_kind.get("fit", []) for timed in summarise_fit(run)],
         "custom_losses": [summarise_custom_loss(run) for run in by_kind.get("custom loss", [])],
+        "custom_kernels": [summarise_custom_kernel(run) for run in by_kind.get("custom kernel", [])],
         "accuracy": [summarise_accuracy(run) for run in by_kind.get("accuracy", [])],
         "memory": [without(run, "kind", "scale") for run in by_kind.get("memory", [])],
         "kernels": [without(run, "kind", "scale") for run in by_kind.get("kernel", [])],
@@ -84,6 +85,19 @@ def summarise_custom_loss(run: Record) -> Record:
         "seconds": custom,
         "built_in_seconds": built_in,
         "ratio_to_built_in": custom / built_in,
+    }
+
+
+def summarise_custom_kernel(run: Record) -> Record:
+    """Beside the built-in kernel, the median of the rounds' ratios; the peer has one fit, of seconds."""
+    return {
+        **without(run, "kind", "scale", "ours_s", "built_in_s", "peer_s"),
+        "rounds": len(run["ours_s"]),
+        "seconds": median(run["ours_s"]),
+        "built_in_seconds": median(run["built_in_s"]),
+        "peer_seconds": run["peer_s"],
+        "ratio_to_built_in": median(ours / theirs for ours, theirs in zip(run["ours_s"], run["built_in_s"])),
+        "ratio": run["peer_s"] / median(run["ours_s"]),
     }
 
 
@@ -172,6 +186,7 @@ def remarks(results: Record) -> Iterable[str]:
             f"{loss['loss']} {loss['ratio_to_built_in']:.2f}×" for loss in results["custom_losses"]
         )
         yield f"A `fastml.Loss` takes, beside the built-in loss of its formula, on `sgd-dense`: {ratios}."
+    yield from custom_kernel_remarks(results["custom_kernels"])
     for priced in results["probability"]:
         yield (
             f"`SVC(probability=True)` on `{priced['workload']}`: "
@@ -182,6 +197,22 @@ def remarks(results: Record) -> Iterable[str]:
             f"`{memory['workload']}` {memory['ours_mb']:.0f} MB" for memory in results["svm_memory"]
         )
         yield f"Rise of peak resident memory during a kernel machine's `fit`, with its default cache: {rises}."
+
+
+def custom_kernel_remarks(kernels: Sequence[Record]) -> Iterable[str]:
+    if not kernels:
+        return
+    workload = f"`{kernels[0]['workload']}`"
+    to_built_in = ", ".join(f"{kernel['function']} {kernel['ratio_to_built_in']:.2f}×" for kernel in kernels)
+    to_peer = ", ".join(f"{kernel['function']} {times(kernel['ratio'])}" for kernel in kernels)
+    longest = max(kernel["first_s"] for kernel in kernels)
+    yield (
+        f"A fit with a `fastml.Kernel` takes, beside the built-in kernel of its formula, on {workload} (median of "
+        f"{kernels[0]['rounds']}): {to_built_in}. The first one, which compiles, takes up to {longest:.1f} s."
+    )
+    yield (
+        f"The same fit ends sooner than scikit-learn's `SVC` fed by `pairwise_kernels` of the same function: {to_peer}."
+    )
 
 
 def render_gpu(results: Record) -> str:

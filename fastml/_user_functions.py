@@ -46,23 +46,30 @@ def is_compiled(function: Any) -> bool:
     return dispatcher is not None and isinstance(function, dispatcher.Dispatcher)
 
 
-def _function_key(function: Any) -> Any:
-    """What makes two functions the same: their code and the values that Numba compiles into it, not the object."""
+def _function_key(function: Any, inside: tuple[Any, ...] = ()) -> Any:
+    """What makes two functions the same: their code and the values that Numba compiles into it, not the object.
+
+    ``inside`` is the code of the functions whose keys this is a part of. One may be among them again: it calls
+    itself, or names an attribute, ``np.exp``, as a function of its module is called.
+    """
     if function is None:
         return None
     python = function.py_func
+    if python.__code__ in inside:
+        return python.__code__
+    inside = (*inside, python.__code__)
     names = inspect.getclosurevars(python)
     values = {**names.globals, **names.nonlocals}
     return (
         python.__code__,
         python.__defaults__,
-        tuple((name, _frozen(values[name])) for name in sorted(values)),
+        tuple((name, _frozen(values[name], inside)) for name in sorted(values)),
     )
 
 
-def _frozen(value: Any) -> Any:
+def _frozen(value: Any, inside: tuple[Any, ...]) -> Any:
     if is_compiled(value):
-        return _function_key(value)
+        return _function_key(value, inside)
     if hasattr(value, "tobytes"):  # an array
         return value.dtype.str, value.shape, value.tobytes()
     return value

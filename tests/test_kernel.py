@@ -32,6 +32,17 @@ def first(x, y):
     return x[0] * y[0]
 
 
+@njit
+def exp(x, y):
+    """A function of this name in the module, and an attribute of it in the function."""
+    return np.exp(x[0] * y[0])
+
+
+@njit
+def product(x, y, i=0):
+    return x[i] * y[i] + product(x, y, i + 1) if i < len(x) else 0.0
+
+
 def scaled(factor):
     """Kernels that differ in nothing but a number of their closure."""
 
@@ -71,7 +82,9 @@ def test_it_is_computed(dtype):
 def test_a_function_that_does_not_compile(body):
     scope = {}
     exec(f"def bad(x, y):\n    {body}", scope)
-    with pytest.raises(TypeError, match="f must compile as a function of two rows of float64"):
+    with pytest.raises(
+        TypeError, match=r"the function 'bad' of .* must compile as a function of two rows of float64"
+    ):
         block(Kernel(njit(scope["bad"])))
 
 
@@ -94,6 +107,15 @@ def test_equal_by_their_functions():
 @pytest.mark.parametrize("other", [Kernel(first), Loss(dot, dot), scaled(1.0), "rbf", None])
 def test_different_by_any_part(other):
     assert Kernel(dot) != other
+
+
+@pytest.mark.parametrize("function", [exp, product], ids=["exp", "product"])
+def test_functions_that_have_their_own_name_in_them(function):
+    kernel = Kernel(function)
+    assert kernel == Kernel(njit(function.py_func)) != Kernel(dot)
+    np.testing.assert_allclose(
+        block(kernel, 0.1 * X), [[function.py_func(a, b) for b in 0.1 * X] for a in 0.1 * X]
+    )
 
 
 def test_different_by_closure():

@@ -1,6 +1,10 @@
 /* Ho and Lin (2012), algorithm 4: the dual of the epsilon-insensitive loss, or of its square, with shrinking.
  */
 
+#ifndef LEAST_CURVATURE
+#define LEAST_CURVATURE 1e-150
+#endif
+
 INLINE void OF(svr, VARIANT)(const linear_data *data, cd_model *model, double work, const bool squared) {
     cd_record *record = model->record;
     int32_t *order = model->order;
@@ -18,27 +22,40 @@ INLINE void OF(svr, VARIANT)(const linear_data *data, cd_model *model, double wo
             OF(prefetch, VARIANT)(data, order, s, n_active);
             work -= (double)row.n + WORK_PER_STEP;
             double cost = linear_cost(data, record->cost_positive, record->cost_positive, 1.0, i);
-            double upper = squared ? INFINITY : cost, diagonal = squared ? 0.5 / cost : 0.0, b = beta[i];
-            double per_curvature = 1.0 / (data->sq_norm[i] + diagonal);
-            double gradient = OF(dot, VARIANT)(row, w) + (bias * intercept + (diagonal * b - data->value[i]));
-            double above = gradient + epsilon, below = gradient - epsilon;
-            bool at_zero = b == 0.0, at_upper = b >= upper, at_lower = b <= -upper;
-            if ((at_zero & (above > bound) & (below < -bound)) | (at_upper & (above < -bound)) |
-                (at_lower & (below > bound))) {
+            double diagonal = squared ? 0.5 / cost : 0.0, b = beta[i];
+            /* Of a row of zeros it is large enough to lead to a bound, and finite: epsilon may be 0. */
+            double per_curvature = 1.0 / larger(data->sq_norm[i] + diagonal, LEAST_CURVATURE);
+            double gradient =
+                OF(dot_from, VARIANT)(row, w, bias * intercept + (diagonal * b - data->value[i]));
+            /* How much the objective falls if b grows, and if it falls, the part that epsilon |b| has in it;
+               no way leads beyond a bound. */
+            double growing = choose(b < 0.0, epsilon, -epsilon), falling = choose(b > 0.0, epsilon, -epsilon);
+            if (!squared) {
+                growing = choose(b >= cost, -INFINITY, growing);
+                falling = choose(b <= -cost, -INFINITY, falling);
+            }
+            double pull = larger(gradient + falling, growing - gradient);
+            if (pull < -bound) {
                 drop(order, s, &n_active);
                 continue;
             }
-            double slope =
-                choose(at_zero, smaller(above, 0.0) + larger(below, 0.0), choose(b > 0.0, above, below));
-            double violation =
-                choose(at_upper, larger(slope, 0.0), choose(at_lower, larger(-slope, 0.0), fabs(slope)));
+            double violation = larger(0.0, pull); /* NaN stays */
             largest = larger(violation, largest);
             sum += violation;
             s++;
-            /* The minimum along the coordinate: below zero or above it, where the slopes allow, else zero. */
-            double moved = larger(b - above * per_curvature, 0.0) + smaller(b - below * per_curvature, 0.0);
-            moved = larger(smaller(moved, upper), -upper);
-            double step = moved - b;
+            /* The minimum along the coordinate: below zero or above it, where the slopes allow, else zero.
+               The next row's gradient waits for the step, which therefore does not wait for what it leads to:
+               twelve cycles less a row. */
+            double from_above = -(epsilon * per_curvature) - gradient * per_curvature;
+            double from_below = epsilon * per_curvature - gradient * per_curvature;
+            double step = smaller(from_below, -b), moved = smaller(b + from_below, 0.0);
+            if (squared) {
+                step = larger(from_above, step);
+                moved = larger(b + from_above, moved);
+            } else {
+                step = larger(smaller(cost - b, from_above), larger(-cost - b, step));
+                moved = larger(smaller(cost, b + from_above), larger(-cost, moved));
+            }
             if (fabs(step) >= SHORTEST_STEP) {
                 beta[i] = moved;
                 OF(add, VARIANT)(row, w, step);

@@ -79,9 +79,6 @@ cdef Py_ssize_t WORK_PER_VALUE = 30
 # What one non-zero of B costs for a row of A, in multiply-adds of the dense product.
 cdef Py_ssize_t WORK_PER_NON_ZERO = 2
 
-# A multiply-add of a user's loop, in those of the dense product.
-cdef Py_ssize_t CUSTOM_WORK = 8
-
 # The costs by which `postings_pay` decides, cycles for a vector of multiply-adds: estimates, not calibrated.
 cdef double TABLE_IN_CACHE_1 = 0.7
 cdef double TABLE_IN_CACHE_2 = 2.0
@@ -405,26 +402,36 @@ def gram(A, Prepared prepared not None, kernel, out, n_threads=None):
 
 ctypedef int32_t (*custom_block)(
     const void *a, const void *b, int64_t n_a, int64_t first, int64_t last, int64_t n_features, void *out,
-    int64_t out_stride
+    int64_t out_stride, void *scratch
 ) noexcept nogil
 
 cdef struct SharedCustom:
     gram_job *job
     custom_block block
+    Py_ssize_t lanes
     int32_t *failed
+    char *scratch
+    size_t scratch_bytes
 
 
 cdef void run_custom_share(void *context, int share, int n_shares) noexcept nogil:
     cdef SharedCustom *shared = <SharedCustom *> context
     cdef gram_job *job = shared.job
-    cdef Py_ssize_t n = job.b.rows.n_rows
+    cdef Py_ssize_t n = job.b.rows.n_rows, n_vectors = (n + shared.lanes - 1) // shared.lanes
+    cdef Py_ssize_t first = n_vectors * share // n_shares * shared.lanes
+    cdef Py_ssize_t last = min(n_vectors * (share + 1) // n_shares * shared.lanes, n)
     shared.failed[share] = shared.block(
-        job.a.data, job.b.rows.data, job.a.n_rows, n * share // n_shares, n * (share + 1) // n_shares,
-        job.a.n_features, job.out, job.out_stride)
+        job.a.data, job.b.rows.data, job.a.n_rows, first, last, job.a.n_features, job.out, job.out_stride,
+        shared.scratch + share * shared.scratch_bytes)
 
 
-def custom(A, B, uintptr_t address, out, n_threads=None):
-    """out[i, j] = f(A[i], B[j]) for dense rows; address: the compiled loop of ``fastml.Kernel.block_address``.
+def custom(A, B, uintptr_t address, Py_ssize_t lanes, double work, size_t scratch_bytes, out, n_threads=None):
+    """out[i, j] = f(A[i], B[j]) for dense rows.
+
+    Parameters
+    ----------
+    address, lanes, work, scratch_bytes
+        The compiled loop, a ``_gram_custom_block.Block``.
 
     Returns
     -------
@@ -440,16 +447,19 @@ def custom(A, B, uintptr_t address, out, n_threads=None):
     if job.a.n_features != job.b.rows.n_features:
         raise ValueError(f"A has {job.a.n_features} features, but B has {job.b.rows.n_features}.")
     set_out(&job, out, real)
-    limit = threads_for(
-        <double> CUSTOM_WORK * job.a.n_rows * job.b.rows.n_rows * (job.a.n_features + WORK_PER_VALUE), n_threads)
-    n_shares = <int> max(1, min(<Py_ssize_t> min(limit, 256), job.b.rows.n_rows))
+    limit = threads_for(work * job.a.n_rows * job.b.rows.n_rows * (job.a.n_features + WORK_PER_VALUE), n_threads)
+    n_shares = <int> max(1, min(<Py_ssize_t> min(limit, 256), (job.b.rows.n_rows + lanes - 1) // lanes))
     shared.job = &job
     shared.block = <custom_block> address
+    shared.lanes = lanes
     shared.failed = failed
+    shared.scratch_bytes = (scratch_bytes + 63) // 64 * 64
+    shared.scratch = <char *> allocated(shared.scratch_bytes * n_shares, "rows laid out by features")
     with nogil:
         reserved = _runtime.reserve(n_shares, limit)
         _runtime.fork_join(run_custom_share, &shared, n_shares, reserved)
         _runtime.release(reserved)
+        free(shared.scratch)
     return not any([failed[share] for share in range(n_shares)])
 
 

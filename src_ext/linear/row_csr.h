@@ -31,8 +31,9 @@ INLINE void OF(prefetch, VARIANT)(const linear_data *data, const int32_t *order,
         __builtin_prefetch((const char *)row.columns + b);
 }
 
-INLINE double OF(dot, VARIANT)(ROW row, const double *w) {
-    double sums[4] = {0};
+/* w.x + start. */
+INLINE double OF(dot_from, VARIANT)(ROW row, const double *w, double start) {
+    double sums[4] = {start};
     ptrdiff_t k = 0;
     for (; k + 4 <= row.n; k += 4)
         for (int u = 0; u < 4; u++)
@@ -41,6 +42,8 @@ INLINE double OF(dot, VARIANT)(ROW row, const double *w) {
         sums[0] += row.x[k] * w[row.columns[k]];
     return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
+
+INLINE double OF(dot, VARIANT)(ROW row, const double *w) { return OF(dot_from, VARIANT)(row, w, 0.0); }
 
 INLINE void OF(add, VARIANT)(ROW row, double *w, double c) {
     for (ptrdiff_t k = 0; k < row.n; k++)

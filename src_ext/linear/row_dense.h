@@ -31,12 +31,13 @@ INLINE void OF(prefetch, VARIANT)(const linear_data *data, const int32_t *order,
         __builtin_prefetch((const char *)row.x + b);
 }
 
-INLINE double OF(dot, VARIANT)(ROW row, const double *w) {
+/* w.x + start. */
+INLINE double OF(dot_from, VARIANT)(ROW row, const double *w, double start) {
     enum { L = LANES_f64 };
     vec_f64 sums[4] = {{0}};
     ptrdiff_t j = 0;
     if (row.n <= SHORT_ROW) {
-        double even = 0.0, odd = 0.0;
+        double even = start, odd = 0.0;
         for (; j + 2 <= row.n; j += 2) {
             even += row.x[j] * w[j];
             odd += row.x[j + 1] * w[j + 1];
@@ -50,8 +51,10 @@ INLINE double OF(dot, VARIANT)(ROW row, const double *w) {
         sums[0] += OF(wide, KIND)(row.x + j) * *(const mem_f64 *)(w + j);
     if (j < row.n)
         sums[1] += OF(wide_part, KIND)(row.x + j, row.n - j) * *(const mem_f64 *)(w + j);
-    return sum_f64((sums[0] + sums[1]) + (sums[2] + sums[3]));
+    return sum_f64((sums[0] + sums[1]) + (sums[2] + sums[3])) + start;
 }
+
+INLINE double OF(dot, VARIANT)(ROW row, const double *w) { return OF(dot_from, VARIANT)(row, w, 0.0); }
 
 INLINE void OF(add, VARIANT)(ROW row, double *w, double c) {
     enum { L = LANES_f64 };

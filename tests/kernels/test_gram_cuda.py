@@ -5,6 +5,7 @@ The contract that all backends share is held by test_gram.py.
 
 import numpy as np
 import pytest
+from numba.core.errors import TypingError
 from test_gram import Problem, assert_close, computed, dense, laplacian, sparse
 
 from fastml import Kernel
@@ -82,3 +83,22 @@ def test_products_that_overflow_while_distances_do_not(cuda, gamma):
     values = computed(cuda.gram, Problem(A, B, KernelFunction("rbf", gamma), None))
     distances = np.square(A.astype("f8") - B.T)
     np.testing.assert_allclose(values, np.exp(-gamma * distances), rtol=1e-6)
+
+
+def test_a_kernel_that_does_not_compile_is_named(cuda, rng, monkeypatch):
+    """The simulator compiles nothing: what the compiler says stands in for it."""
+
+    class Refused:
+        def __getitem__(self, launch):
+            def compile_and_launch(*args):
+                raise TypingError("no conversion from text to float64")
+
+            return compile_and_launch
+
+    monkeypatch.setattr("fastml.kernels.cuda.gram.custom_kernel", lambda function: Refused())
+    X = dense(rng, 3, 4, "f8")
+    kernel = KernelFunction("custom", function=Kernel(laplacian))
+    with pytest.raises(
+        TypeError, match=r"the function 'laplacian'.* two rows of float64.*: no conversion from text"
+    ):
+        computed(cuda.gram, Problem(X, X, kernel, None))

@@ -32,8 +32,12 @@ def gram(A, prepared, kernel, out, n_threads):
 
 
 def _dense_gram(A, B, function, out, n_threads):
-    address = function.block_address(B.dtype.name)
-    if _gram.custom(A, B, address, out, n_threads):
+    # Numba takes half a second to import.
+    from fastml.kernels.cpu._gram_custom_block import compiled_block
+
+    block = compiled_block(function, B.dtype.name)
+    scratch_bytes = block.scratch_bytes(B.shape[1], B.dtype.itemsize)
+    if _gram.custom(A, B, block.address, block.lanes, block.work, scratch_bytes, out, n_threads):
         return
     # Once more, where an exception has a caller to go to.
     for a in A:

@@ -11,6 +11,7 @@ To be measured on a GPU: the share of the values' kernel beside cuBLAS; from whi
 """
 
 import numpy as np
+from numba.core.errors import NumbaError
 
 from fastml._csr import CSR
 from fastml.kernels.cuda import _device, arrays
@@ -168,9 +169,11 @@ def _custom(A, prepared, kernel, out):
         rows = _to_dense(B, first, end) if isinstance(B, CSR) else B
         threads = _device.threads(end - first)
         grid = _device.grid(-(-(end - first) // threads)), _device.grid(A.shape[0])
-        custom_kernel(kernel.function)[grid, threads, _device.stream()](
-            A, rows, _device.strided(out[:, first:end])
-        )
+        launch = custom_kernel(kernel.function)[grid, threads, _device.stream()]
+        try:  # compiled at its first launch
+            launch(A, rows, _device.strided(out[:, first:end]))
+        except NumbaError as error:
+            raise kernel.function.does_not_compile(prepared.dtype.name, error) from error
 
 
 def _between(A, first, end):

@@ -24,6 +24,15 @@ import numpy as np
 from scipy import sparse
 
 from fastml._csr import CSR
+from fastml.kernels.reference._dual_cd_crammer_singer import sweep_crammer_singer
+from fastml.kernels.reference._dual_cd_l1 import sweep_l1
+from fastml.kernels.reference._dual_cd_sweep import (
+    SHORTEST_STEP,
+    dense_row,
+    drop,
+    end_sweep_by_sum,
+    shuffle,
+)
 
 __all__ = ["crammer_singer", "l1", "sq_norms", "svc", "svr", "transposed"]
 
@@ -31,12 +40,6 @@ LEFT_OUT = {
     "cuda": "each step needs the weights that the step before it has changed: a chain of inner products of some tens "
     "of elements, which a GPU's thousands of threads could only wait for"
 }
-
-SHORTEST_STEP = 1e-12
-MAX_SWEEPS_CRAMMER_SINGER = 100_000  # scikit-learn's: max_iter does not reach its solver
-SUFFICIENT_DECREASE = 0.01
-SMALLEST_CURVATURE = 1e-12
-MAX_HALVINGS = 20
 
 
 def svc(data, models, squared, work):
@@ -63,7 +66,7 @@ def svc(data, models, squared, work):
 
 
 def _svc_sweep(data, model, record, squared):
-    _shuffle(model.order, record)
+    shuffle(model.order, record)
     record["largest"], record["smallest"] = -np.inf, np.inf
     s = 0
     while s < record["n_active"]:
@@ -75,12 +78,12 @@ def _svc_sweep(data, model, record, squared):
         projected = gradient
         if a == 0.0:
             if gradient > record["bound_above"]:
-                _drop(model.order, record, s)
+                drop(model.order, record, s)
                 continue
             projected = min(gradient, 0.0)
         elif a == upper:
             if gradient < record["bound_below"]:
-                _drop(model.order, record, s)
+                drop(model.order, record, s)
                 continue
             projected = max(gradient, 0.0)
         record["largest"] = max(record["largest"], projected)
@@ -122,7 +125,7 @@ def svr(data, models, squared, work):
 
 
 def _svr_sweep(data, model, record, squared):
-    _shuffle(model.order, record)
+    shuffle(model.order, record)
     record["largest"] = record["smallest"] = 0.0
     bound, s = record["bound_above"], 0
     while s < record["n_active"]:
@@ -140,7 +143,7 @@ def _svr_sweep(data, model, record, squared):
         else:
             violation, stays = abs(above if b > 0.0 else below), False
         if stays:
-            _drop(model.order, record, s)
+            drop(model.order, record, s)
             continue
         record["largest"] = max(record["largest"], violation)
         record["smallest"] += violation
@@ -150,7 +153,7 @@ def _svr_sweep(data, model, record, squared):
             _step(data, model, record, x, moved - b)
             model.dual[i] = moved
         s += 1
-    _end_sweep_by_sum(record)
+    end_sweep_by_sum(record)
 
 
 def crammer_singer(data, model, work):
@@ -169,82 +172,7 @@ def crammer_singer(data, model, work):
     """
     record = model.record[0]
     while not record["done"]:
-        _crammer_singer_sweep(data, model, record)
-
-
-def _crammer_singer_sweep(data, model, record):
-    _shuffle(model.order, record)
-    record["largest"], s = -np.inf, 0
-    while s < record["n_active"]:
-        i = model.order[s]
-        x, own, alpha = _with_bias(data, _row(data, i)), data.target[i], model.dual[i]
-        if data.sq_norm[i] <= 0.0:
-            s += 1
-            continue
-        weight = 1.0 if data.sample_weight is None else data.sample_weight[i]
-        bound = np.zeros(len(alpha))
-        bound[own] = model.class_cost[own] * weight
-        classes = model.class_order[i, : model.n_active_classes[i]]
-        gradient = x @ model.coef + (np.arange(len(alpha)) != own)
-        movable = [gradient[m] for m in classes if alpha[m] < bound[m]]
-        smallest, largest = min(movable, default=np.inf), max(gradient[classes], default=-np.inf)
-        shrunk = (alpha == bound) & (gradient < smallest)
-        model.n_active_classes[i] = _put_last(classes, shrunk)
-        classes = classes[: model.n_active_classes[i]].copy()
-        if len(classes) <= 1:
-            _drop(model.order, record, s)
-            continue
-        s += 1
-        if largest - smallest > SHORTEST_STEP:
-            record["largest"] = max(record["largest"], largest - smallest)
-            moved = _row_solution(
-                gradient[classes], alpha[classes], bound[classes], bound[own], data.sq_norm[i]
-            )
-            step = moved - alpha[classes]
-            model.coef[:, classes] += np.outer(x, np.where(abs(step) >= SHORTEST_STEP, step, 0.0))
-            alpha[classes] = moved
-    _end_sweep_crammer_singer(model, record)
-
-
-def _put_last(classes, shrunk):
-    """Swap the classes that are shrunk behind the others, in place; how many are left."""
-    n, k = len(classes), 0
-    while k < n:
-        if shrunk[classes[k]]:
-            n -= 1
-            classes[k], classes[n] = classes[n], classes[k]
-        else:
-            k += 1
-    return n
-
-
-def _row_solution(gradient, alpha, bound, own_bound, curvature):
-    """a_m = min(bound_m, (beta - B_m) / A), with the beta for which they sum to zero (Keerthi et al., section 3.1).
-
-    The row's own class counts in the sum where it is shrunk, too: then it is at its bound.
-    """
-    linear = gradient - curvature * alpha
-    D = np.sort(linear + curvature * bound)[::-1]
-    total, r = D[0] - curvature * own_bound, 1
-    while r < len(D) and total < r * D[r]:
-        total += D[r]
-        r += 1
-    return np.minimum(bound, (total / r - linear) / curvature)
-
-
-def _end_sweep_crammer_singer(model, record):
-    record["n_iter"] += 1
-    record["violation"] = record["largest"]
-    if record["largest"] >= record["bound_below"]:
-        record["first"] = 0.0
-    elif record["largest"] < record["tol"] and record["first"] == 1.0:
-        record["done"] = 1
-    else:
-        record["n_active"] = record["n_coordinates"]
-        model.n_active_classes[:] = len(model.class_cost)
-        record["bound_below"] = max(record["bound_below"] / 2.0, record["tol"])
-        record["first"] = 1.0
-    record["done"] |= record["n_iter"] >= MAX_SWEEPS_CRAMMER_SINGER
+        sweep_crammer_singer(data, model, record)
 
 
 def l1(X_transposed, models, work):
@@ -260,58 +188,7 @@ def l1(X_transposed, models, work):
     for model in models:
         record = model.record[0]
         while not record["done"]:
-            _l1_sweep(X_transposed, model, record)
-
-
-def _l1_sweep(X_transposed, model, record):
-    _shuffle(model.order, record)
-    record["largest"] = record["smallest"] = 0.0
-    n_samples = X_transposed.shape[1]
-    bound, s = record["bound_above"] / n_samples, 0
-    residual, signed_cost = model.residual[:n_samples], model.signed_cost[:n_samples]
-    while s < record["n_active"]:
-        j = model.order[s]
-        x, w = _dense_row(X_transposed, j), model.coef[j]
-        cost = np.where(signed_cost * residual > 0.0, abs(signed_cost), 0.0)
-        gradient = -2.0 * np.sum(cost * x * residual)
-        curvature = max(2.0 * np.sum(cost * x**2), SMALLEST_CURVATURE)
-        above, below = gradient + 1.0, gradient - 1.0
-        if w == 0.0 and above > bound and below < -bound:
-            _drop(model.order, record, s)
-            continue
-        violation = max(-above, below, 0.0) if w == 0.0 else abs(above if w > 0.0 else below)
-        record["largest"] = max(record["largest"], violation)
-        record["smallest"] += violation
-        s += 1
-        if above < curvature * w:
-            direction = -above / curvature
-        elif below > curvature * w:
-            direction = -below / curvature
-        else:
-            direction = -w
-        if abs(direction) >= SHORTEST_STEP:
-            step = _line_search(x, residual, signed_cost, w, gradient, direction, model.curvature[j])
-            residual -= step * x
-            model.coef[j] += step
-    _end_sweep_by_sum(record)
-
-
-def _line_search(x, residual, signed_cost, w, gradient, direction, curvature):
-    """Armijo's rule, from the Newton direction; first by an upper bound of the loss (Yuan et al., eq. 42)."""
-    step, decrease = direction, abs(w + direction) - abs(w) + gradient * direction
-    before = _loss(residual, signed_cost)
-    for _ in range(MAX_HALVINGS):
-        needed = abs(w + step) - abs(w) - SUFFICIENT_DECREASE * decrease
-        if curvature * step**2 + gradient * step + needed <= 0.0:
-            return step
-        if needed + _loss(residual - step * x, signed_cost) - before <= 0.0:
-            return step
-        step, decrease = step / 2.0, decrease / 2.0
-    return 0.0
-
-
-def _loss(residual, signed_cost):
-    return np.sum(np.where(signed_cost * residual > 0.0, abs(signed_cost) * residual**2, 0.0))
+            sweep_l1(X_transposed, model, record)
 
 
 def sq_norms(X, bias):
@@ -327,7 +204,7 @@ def sq_norms(X, bias):
     -------
     ndarray of float64, shape (n_rows,)
     """
-    return np.array([np.sum(_dense_row(X, i) ** 2) + bias**2 for i in range(X.shape[0])])
+    return np.array([np.sum(dense_row(X, i) ** 2) + bias**2 for i in range(X.shape[0])])
 
 
 def transposed(X, bias):
@@ -356,54 +233,8 @@ def transposed(X, bias):
     )
 
 
-def _shuffle(order, record):
-    """Fisher-Yates over the active coordinates, by the high bits of a 32-bit xorshift."""
-    state, n = int(record["seed"]), record["n_active"]
-    for i in range(n - 1):
-        state ^= (state << 13) & 0xFFFFFFFF
-        state ^= state >> 17
-        state ^= (state << 5) & 0xFFFFFFFF
-        j = i + ((state * (int(n) - i)) >> 32)
-        order[i], order[j] = order[j], order[i]
-    record["seed"] = state
-
-
-def _drop(order, record, s):
-    """Shrink the coordinate at s: the last active one takes its place."""
-    record["n_active"] -= 1
-    last = record["n_active"]
-    order[s], order[last] = order[last], order[s]
-
-
-def _end_sweep_by_sum(record):
-    """Stop when the violations' sum has come down to a share of the first sweep's."""
-    if record["n_iter"] == 0:
-        record["first"] = record["smallest"]
-    record["n_iter"] += 1
-    record["violation"] = record["smallest"] / record["first"] if record["first"] > 0.0 else 0.0
-    record["bound_above"] = record["largest"]
-    if record["smallest"] <= record["tol"] * record["first"]:
-        record["done"] = record["n_active"] == record["n_coordinates"]
-        record["n_active"] = record["n_coordinates"]
-        record["bound_above"] = np.inf
-    record["done"] |= record["n_iter"] >= record["max_iter"]
-
-
-def _dense_row(X, i):
-    if not isinstance(X, CSR):
-        return X[i].astype(np.float64)
-    x = np.zeros(X.shape[1])
-    entries = slice(X.indptr[i], X.indptr[i + 1])
-    x[X.indices[entries]] = X.data[entries]
-    return x
-
-
 def _row(data, i):
-    return _dense_row(data.X, i)
-
-
-def _with_bias(data, x):
-    return np.append(x, data.bias)
+    return dense_row(data.X, i)
 
 
 def _target(data, record, i):

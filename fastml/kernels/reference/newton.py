@@ -19,7 +19,7 @@ O. L. Mangasarian, "A Finite Newton Method for Classification", Optimization Met
 
 import numpy as np
 
-from fastml.kernels.reference.dual_cd import _dense_row
+from fastml.kernels.reference._dual_cd_sweep import dense_row
 
 __all__ = ["advance", "block_starts"]
 
@@ -48,7 +48,7 @@ def advance(data, models, work):
     work : float
         Multiply-adds after which each model may be left as it is; the reference goes on until it is done.
     """
-    rows = np.array([np.append(_dense_row(data.X, i), data.bias) for i in range(data.X.shape[0])])
+    rows = np.array([np.append(dense_row(data.X, i), data.bias) for i in range(data.X.shape[0])])
     for model in models:
         _minimise(data, rows, model.record[0], model.vectors[0, : rows.shape[1]])
 
