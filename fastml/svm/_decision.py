@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 
 from fastml._csr import CSR
-from fastml._kernel import KernelFunction
 from fastml.kernels import for_device
 
-# Of kernel values. Blocks must have enough rows for the matrix product to reuse what it packs.
+# Of sums, or of columns of a kernel matrix that there is already. Blocks must have enough rows for a matrix product to
+# reuse what it packs.
 BLOCK_BYTES = 8 * 2**20
 MIN_BLOCK_ROWS = 64
 # From so many rows on, the laying out of the support vectors is small beside their use, and nothing is kept.
 MANY_ROWS = 256
-LINEAR = KernelFunction("linear")
 
 
 class KeptLayout:
@@ -79,25 +78,6 @@ def as_kernel_rows(X: Any, dtype: Any) -> Any:
     )
 
 
-def kernel_blocks(X: Any, prepared: Any, kernel: Any) -> Iterator[tuple[slice, np.ndarray]]:
-    """Slices of X's rows, each with kernel values against the prepared rows; the memory of these is used again."""
-    gram = _gram().gram
-    n_rows, n_columns = X.shape[0], prepared.shape[0]
-    size = block_rows(n_rows, n_columns * prepared.dtype.itemsize)
-    block = np.empty((size, n_columns), prepared.dtype)
-    for rows in slices(n_rows, size):
-        values = block[: rows.stop - rows.start]
-        if n_columns:
-            gram(_rows_between(X, rows), prepared, kernel, values)
-        yield rows, values
-
-
-def precomputed_blocks(K: np.ndarray, columns: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """As ``kernel_blocks``, of a kernel matrix that there is already: some of its columns."""
-    for rows in slices(len(K), block_rows(len(K), len(columns) * K.itemsize)):
-        yield rows, K[rows].take(columns, axis=1)
-
-
 def block_rows(n_rows: int, row_bytes: int) -> int:
     return max(1, min(n_rows, max(MIN_BLOCK_ROWS, BLOCK_BYTES // max(1, row_bytes))))
 
@@ -115,34 +95,12 @@ def _rows_between(X, rows):
     return CSR(X.data[first:last], X.indices[first:last], indptr, (rows.stop - rows.start, X.shape[1]))
 
 
-class Expansions:
-    """Sums of kernel values times coefficients, by the Gram kernels' own product.
-
-    NumPy's BLAS leaves threads that go on spinning for a while on the processors that the next block of kernel
-    values needs.
-
-    Parameters
-    ----------
-    coef : ndarray of shape (n_sums, n_columns)
-    dtype : dtype
-        Of the kernel values, and of the sums.
-    """
-
-    def __init__(self, coef, dtype):
-        self.prepared = _gram().prepare(np.require(coef, dtype, ["C", "A"]), LINEAR)
-
-    def sums(self, K):
-        """Of shape (n_rows, n_sums), for a contiguous block of kernel values of shape (n_rows, n_columns)."""
-        sums = np.empty((len(K), self.prepared.shape[0]), self.prepared.dtype)
-        _gram().gram(K, self.prepared, LINEAR, sums)
-        return sums
-
-
 def matrix_expansions(
     K: np.ndarray, columns: np.ndarray, coef: np.ndarray, starts: np.ndarray
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """As ``kernel_expansions``, of a kernel matrix that there is already: some of its columns."""
-    for rows, values in precomputed_blocks(K, columns):
+    for rows in slices(len(K), block_rows(len(K), len(columns) * K.itemsize)):
+        values = K[rows].take(columns, axis=1)
         sums = np.empty((len(values), len(starts) - 1, len(coef)))
         for segment, (start, end) in enumerate(pairwise(starts.tolist())):
             sums[:, segment] = values[:, start:end] @ coef[:, start:end].T
@@ -207,27 +165,23 @@ class OneVsOne:
 
     def votes(self, values):
         """The class that wins most pairs, the first of several: its number, for every row of decision values."""
-        wins = values > 0
         if self.n_classes == 2:
-            return 1 - wins[:, 0].astype(np.intp)
-        won_by_first, won_by_second = _winners(self.n_classes)
-        counts = wins.astype(np.float32) @ (won_by_first - won_by_second)
-        counts += won_by_second.sum(axis=0)
-        return counts.argmax(axis=1)
+            return 1 - (values[:, 0] > 0).astype(np.intp)
+        # A column a pair, so that all is done on whole arrays; and not by a matrix product, whose BLAS threads go on
+        # spinning on processors that the caller's next fit or prediction needs.
+        wins = np.ascontiguousarray((values > 0).T).astype(np.int32)
+        # A class begins with a vote from each before it, which it loses where that one wins.
+        counts = np.repeat(np.arange(self.n_classes, dtype=np.int32)[:, None], len(values), axis=1)
+        start = 0
+        for first in range(self.n_classes - 1):
+            end = start + self.n_classes - 1 - first
+            counts[first] += wins[start:end].sum(axis=0, dtype=np.int32)
+            counts[first + 1 :] -= wins[start:end]
+            start = end
+        return counts.argmax(axis=0)
 
 
 @lru_cache(maxsize=16)
 def pair_indices(n_classes: int) -> tuple[np.ndarray, np.ndarray]:
     """First and second class of every pair, in LIBSVM's order."""
     return np.triu_indices(n_classes, 1)
-
-
-@lru_cache(maxsize=16)
-def _winners(n_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Votes of every pair, of shape (n_pairs, n_classes), should its first or its second class win.
-
-    In float32, which holds such small integers, so that a matrix product counts them.
-    """
-    classes = np.arange(n_classes)
-    first, second = ((of_pair[:, None] == classes).astype(np.float32) for of_pair in pair_indices(n_classes))
-    return first, second

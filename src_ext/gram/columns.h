@@ -86,7 +86,8 @@ INLINE void OF(end_sums, KIND)(const gram_job *job, GROUP *group) {
         OF(end_segment, KIND)(job, group);
 }
 
-/* The values of n columns of one segment, times their coefficients: rows lie in the lanes, none is transposed. */
+/* The values of n columns of one segment, times their coefficients: rows lie in the lanes, none is
+ * transposed. */
 INLINE void OF(add_segment, KIND)(const gram_job *job, const VEC *tile, ptrdiff_t column, ptrdiff_t n,
                                   const int vectors) {
     for (ptrdiff_t s = 0; s < job->sums->n_sums; s++) {
@@ -99,7 +100,7 @@ INLINE void OF(add_segment, KIND)(const gram_job *job, const VEC *tile, ptrdiff_
         for (ptrdiff_t j = 0; j < n; j++)
 #pragma GCC unroll 8
             for (int v = 0; v < vectors; v++)
-                total[v] += coef[j] * tile[j * vectors + v];
+                total[v] = OF(multiply_add_lanes, KIND)(coef[j] + (VEC){0}, tile[j * vectors + v], total[v]);
 #pragma GCC unroll 8
         for (int v = 0; v < vectors; v++)
             lanes[v] = total[v];

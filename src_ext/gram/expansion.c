@@ -1,5 +1,5 @@
-/* Sums of kernel values times coefficients for every row of A: predictions. Values are consumed where they are
- * made: in the second-level cache (dense), or before they are stored at all (sparse).
+/* Sums of kernel values times coefficients for every row of A: predictions. Values are consumed where they
+ * are made: in the second-level cache (dense), or before they are stored at all (sparse).
  *
  * Threads take rows, some at a time, as they come to be idle; for few rows, chunks of columns.
  */
@@ -12,7 +12,7 @@ enum {
     SPARSE_ROWS = 64,       /* whole groups */
     MAX_ITEM_ROWS = 16,     /* times those */
     ITEMS_PER_THREAD = 8,
-    FEW_ROWS = 64,                /* for a thread */
+    FEW_ROWS = 64,               /* for a thread */
     MAX_CHUNKED_BYTES = 1 << 22, /* of sums by chunk */
 };
 

@@ -31,7 +31,8 @@ typedef struct {
 } gram_layout;
 
 /* Sums of a row's kernel values times coefficients, by segments of B's rows: out[i][g][s] is the sum over the
-   columns of segment g, which are starts[g] <= j < starts[g + 1], of coef[s * n_columns + j] times the value. */
+   columns of segment g, which are starts[g] <= j < starts[g + 1], of coef[s * n_columns + j] times the value.
+ */
 typedef struct {
     const void *coef; /* of B's type */
     ptrdiff_t n_columns, n_sums, n_segments;
@@ -75,12 +76,12 @@ typedef struct {
     ptrdiff_t value_bytes, index_bytes;
     /* Planned: */
     bool by_chunk;
-    ptrdiff_t chunk, n_chunks;      /* columns at a time: sums do not depend on how rows are shared out */
-    ptrdiff_t item_rows, run_rows;  /* rows that a thread takes at a time, and of those at a time */
-    size_t values_bytes;            /* of a thread's scratch memory, for values or a group's sums */
-    size_t scratch_bytes;           /* all of it */
-    char *scratch;                  /* for every thread */
-    ptrdiff_t next;                 /* item that the next idle thread takes */
+    ptrdiff_t chunk, n_chunks;     /* columns at a time: sums do not depend on how rows are shared out */
+    ptrdiff_t item_rows, run_rows; /* rows that a thread takes at a time, and of those at a time */
+    size_t values_bytes;           /* of a thread's scratch memory, for values or a group's sums */
+    size_t scratch_bytes;          /* all of it */
+    char *scratch;                 /* for every thread */
+    ptrdiff_t next;                /* item that the next idle thread takes */
 } gram_expansion;
 
 void gram_plan(gram_expansion *expansion, int n_threads);

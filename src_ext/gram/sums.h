@@ -1,7 +1,7 @@
 /* Sums of kernel values times coefficients, of values that lie in rows, for REAL of KIND: a template.
  *
- * Lanes are added up once a chunk and segment, and chunks in float64: a sum of 13,000 float32 products is one of
- * chains of at most 64.
+ * Lanes are added up once a chunk and segment, and chunks in float64: a sum of 13,000 float32 products is one
+ * of chains of at most 64.
  */
 #define VEC OF(vec, KIND)
 #define LANES OF(LANES, KIND)
@@ -27,7 +27,7 @@ INLINE void OF(dots, KIND)(const REAL *values, ptrdiff_t stride, const REAL *coe
             VEC of_row = OF(load_up_to, KIND)(values + i * stride + k, n - k);
 #pragma GCC unroll 4
             for (int s = 0; s < sums; s++)
-                total[i][s] += of_row * of_sum[s];
+                total[i][s] = OF(multiply_add_lanes, KIND)(of_row, of_sum[s], total[i][s]);
         }
     }
 #pragma GCC unroll 4

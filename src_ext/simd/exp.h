@@ -121,14 +121,15 @@ INLINE VEC OF(exp, KIND)(VEC x) {
     return OF(times_power_of_two, KIND)(less_one + (REAL)1.0, n);
 }
 
-/* exp(-gamma x) for x >= 0, gamma >= 0, given rate = gamma log2(e) and limit = POWER_LIMIT / rate. Four operations
-   of exp's eighteen fewer: what is left of the whole power of two comes from the product itself, unrounded where
-   there is a fused multiply-add, and exactly 1 for x = 0. */
+/* exp(-gamma x) for x >= 0, gamma >= 0, given rate = gamma log2(e) and limit = POWER_LIMIT / rate. Four
+   operations of exp's eighteen fewer: what is left of the whole power of two comes from the product itself,
+   unrounded where there is a fused multiply-add, and exactly 1 for x = 0. */
 INLINE VEC OF(exp_decay, KIND)(VEC x, REAL rate, REAL limit) {
     const VEC zero = {0};
     x = OF(at_most, KIND)(limit + zero, x);
-    VEC n = (CONSTANT(ROUNDER) - x * rate) - CONSTANT(ROUNDER);
-    return OF(times_power_of_two, KIND)(CONSTANT(power_series)(-(x * rate) - n), n);
+    VEC n = OF(multiply_add_lanes, KIND)(zero - rate, x, CONSTANT(ROUNDER) + zero) - CONSTANT(ROUNDER);
+    VEC r = OF(multiply_add_lanes, KIND)(zero - rate, x, -n);
+    return OF(times_power_of_two, KIND)(CONSTANT(power_series)(r), n);
 }
 
 /* By expm1(2|x|) = e, as e / (e + 2): no digit is lost near 0. */

@@ -276,7 +276,8 @@ def test_expansions_depend_neither_on_threads_nor_on_company(fast_gram, dtype, n
     starts = np.array([0, 0, 17, 1200, n_b], np.int64)
     problem = Problem(A, B, KernelFunction("rbf", 1.0 / n_features), 1)
     whole = expanded(fast_gram, problem, coef, starts)
-    assert_sums_close(whole, problem, coef, starts)
+    some = Problem(fast_gram.take_rows(A, np.arange(20, dtype=np.int32)), B, problem.kernel, 1)
+    assert_sums_close(whole[:20], some, coef, starts)
     for n_threads in (2, 3):
         problem.n_threads = n_threads
         assert_array_equal(expanded(fast_gram, problem, coef, starts), whole)
