@@ -22,7 +22,7 @@ from fastml._kernel import Kernel, KernelFunction
 from fastml._log import log_ran
 from fastml._validation import check_X_y, for_kernels
 from fastml.solvers import smo
-from fastml.svm._decision import Expansions, KeptLayout, as_kernel_rows, kernel_blocks, precomputed_blocks
+from fastml.svm._decision import KeptLayout, as_kernel_rows, kernel_expansions, matrix_expansions
 from fastml.svm._training import Training, training_rows, variance
 
 # A float32 kernel value is off by some 1e-7 of it: with larger coefficients decision values would be off by more than
@@ -195,18 +195,22 @@ class KernelMachine:
             raise ValueError(f"The internal representation of {type(self).__name__} was altered")
         return for_kernels(X, "cpu")
 
-    def _kernel_blocks(self, X: Any, dual_coef: np.ndarray) -> tuple[Any, Iterator[tuple[slice, np.ndarray]]]:
-        """The dtype of kernel values, and these by blocks of X's rows, against all support vectors."""
+    def _expansions(self, X: Any, n_support: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """Blocks of X's rows, each with its kernel values times the dual coefficients, summed up by segments of so
+        many support vectors."""
+        dual_coef = self._dense_dual_coef()
+        starts = np.concatenate([[0], np.cumsum(n_support)]).astype(np.int64)
         kernel = self._kernel_function()
         if kernel is None:
             K = self._checked_matrix(self._compute_kernel(X))
-            return K.dtype, precomputed_blocks(K, self.support_)
+            return matrix_expansions(K, self.support_, dual_coef, starts)
         single = self._single_precision and X.dtype == np.float32
         if single and dual_coef.size and np.abs(dual_coef).max() > MAX_SINGLE_PRECISION_COEF:
             single = False
         dtype = np.dtype(np.float32 if single else np.float64)
         prepared = self._kept_layout.prepare(self.support_vectors_, kernel, dtype, X.shape[0])
-        return dtype, kernel_blocks(as_kernel_rows(X, dtype), prepared, kernel)
+        coef = np.require(dual_coef, dtype, ["C", "A"])
+        return kernel_expansions(as_kernel_rows(X, dtype), prepared, kernel, coef, starts)
 
     def _checked_matrix(self, K: np.ndarray) -> np.ndarray:
         K = check_array(K, dtype=np.float64, order="C", accept_large_sparse=False)
@@ -246,12 +250,9 @@ class SingleFunction(KernelMachine):
 
     def _values(self, X: Any) -> np.ndarray:
         """The decision function of every row."""
-        dual_coef = self._dense_dual_coef()
-        dtype, blocks = self._kernel_blocks(X, dual_coef)
-        expansion = Expansions(dual_coef, dtype)
         values = np.empty(_num_samples(X))
-        for rows, K in blocks:
-            values[rows] = expansion.sums(K)[:, 0]
+        for rows, sums in self._expansions(X, np.array([len(self.support_)])):
+            values[rows] = sums[:, 0, 0]
         return values + self._intercept_[0]
 
     def _decision_function(self, X):

@@ -184,25 +184,25 @@ class KernelClassifier(KernelMachine):
 
     # Prediction: scikit-learn's hooks
 
-    def _functions_and_blocks(self, X):
-        dual_coef = self._dense_dual_coef()
-        dtype, blocks = self._kernel_blocks(X, dual_coef)
-        return OneVsOne(dual_coef, self._n_support, self._intercept_, dtype), blocks
+    def _functions_and_sums(self, X):
+        """The pairs' functions, and what these make values of, block by block of X's rows."""
+        functions = OneVsOne(self._n_support, self._intercept_)
+        return functions, (sums for _, sums in self._expansions(X, self._n_support))
 
     def _dense_predict(self, X):
-        functions, blocks = self._functions_and_blocks(X)
-        return np.concatenate([functions.votes(functions.values(K)) for _, K in blocks])
+        functions, blocks = self._functions_and_sums(X)
+        return np.concatenate([functions.votes(functions.values(sums)) for sums in blocks])
 
     def _decision_function(self, X):
-        functions, blocks = self._functions_and_blocks(self._validate_for_predict(X))
-        values = np.concatenate([functions.values(K) for _, K in blocks])
+        functions, blocks = self._functions_and_sums(self._validate_for_predict(X))
+        values = np.concatenate([functions.values(sums) for sums in blocks])
         return -values.ravel() if len(self.classes_) == 2 else values
 
     def _dense_predict_proba(self, X):
-        functions, blocks = self._functions_and_blocks(X)
+        functions, blocks = self._functions_and_sums(X)
         n_classes = len(self.classes_)
         return np.concatenate(
-            [couple(functions.values(K), self._probA, self._probB, n_classes) for _, K in blocks]
+            [couple(functions.values(sums), self._probA, self._probB, n_classes) for sums in blocks]
         )
 
     _sparse_predict = _dense_predict

@@ -35,23 +35,48 @@ cdef extern from "gram.h":
         const int32_t *column_row
         const void *column_value
 
+    ctypedef struct gram_sums:
+        const void *coef
+        Py_ssize_t n_columns, n_sums, n_segments
+        const int64_t *starts
+        double *out
+        void *lanes
+
     ctypedef struct gram_job:
         gram_layout b
         gram_rows a
         int kernel, degree
-        double gamma, coef0
+        double gamma, coef0, rate
         void *out
         Py_ssize_t out_stride
+        const gram_sums *sums
 
     ctypedef struct gram_method:
         Py_ssize_t granule
         size_t (*scratch)(const gram_job *) noexcept nogil
         void (*run)(const gram_job *, Py_ssize_t, Py_ssize_t, void *) noexcept nogil
 
+    ctypedef void gram_add_sums(
+        const gram_sums *, const void *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
+
+    ctypedef struct gram_expansion:
+        gram_job job
+        gram_sums sums
+        gram_method method
+        gram_add_sums *add_sums
+        Py_ssize_t value_bytes, index_bytes
+        bint by_chunk
+        Py_ssize_t n_chunks
+        size_t scratch_bytes
+        char *scratch
+
+    void gram_plan(gram_expansion *, int) noexcept nogil
+    void gram_expand(void *, int, int) noexcept nogil
+
     ctypedef struct gram_preparation:
         Py_ssize_t panel_columns
         bint (*choose_shift)(const gram_rows *, double *, void *) noexcept nogil
-        void (*pack)(const gram_layout *, void *, void *) noexcept nogil
+        void (*pack)(const gram_layout *, void *, void *, Py_ssize_t, Py_ssize_t) noexcept nogil
         void (*sparse_norms_i32)(const gram_rows *, void *) noexcept nogil
         void (*sparse_norms_i64)(const gram_rows *, void *) noexcept nogil
 
@@ -64,6 +89,8 @@ cdef extern from "gram.h":
         void (*exp_f64)(const double *, double *, Py_ssize_t) noexcept nogil
         void (*tanh_f32)(const float *, float *, Py_ssize_t) noexcept nogil
         void (*tanh_f64)(const double *, double *, Py_ssize_t) noexcept nogil
+        gram_add_sums *add_sums_f32
+        gram_add_sums *add_sums_f64
 
     const gram_kernels *GRAM_KERNELS(int level) nogil
 
@@ -78,6 +105,11 @@ cdef double MIN_WORK_PER_THREAD = 4e6
 cdef Py_ssize_t WORK_PER_VALUE = 30
 # What one non-zero of B costs for a row of A, in multiply-adds of the dense product.
 cdef Py_ssize_t WORK_PER_NON_ZERO = 2
+
+cdef double LOG2_E = 1.4426950408889634
+
+# Laying out an element, in multiply-adds: a first touch of its memory most of all.
+cdef Py_ssize_t PACK_WORK = 16
 
 # The costs by which `postings_pay` decides, cycles for a vector of multiply-adds: estimates, not calibrated.
 cdef double TABLE_IN_CACHE_1 = 0.7
@@ -129,6 +161,22 @@ cdef gram_rows rows_of(X, int real, int index, str name) except *:
     rows.indices = cnp.PyArray_DATA(checked(X.indices, index, f"{name}.indices"))
     rows.indptr = cnp.PyArray_DATA(checked(X.indptr, index, f"{name}.indptr"))
     return rows
+
+
+cdef struct Packing:
+    const gram_layout *layout
+    void *packed
+    void *sq_norms
+    gram_preparation of_type
+
+
+cdef void pack_share(void *context, int share, int n_shares) noexcept nogil:
+    cdef Packing *packing = <Packing *> context
+    cdef Py_ssize_t n_rows = packing.layout.rows.n_rows, width = packing.of_type.panel_columns
+    cdef Py_ssize_t n_panels = (n_rows + width - 1) // width
+    packing.of_type.pack(
+        packing.layout, packing.packed, packing.sq_norms,
+        n_panels * share // n_shares * width, min(n_rows, n_panels * (share + 1) // n_shares * width))
 
 
 cdef class Prepared:
@@ -204,9 +252,18 @@ cdef class Prepared:
                 free(mean)
             if shifted:
                 self.layout.shift = self.shift
+        cdef Packing packing
+        cdef int n_shares = threads_for(<double> PACK_WORK * n_padded * n_features, None), reserved
+        packing.layout, packing.packed, packing.sq_norms = &self.layout, self.packed, self.sq_norms
+        packing.of_type = of_type
         with nogil:
             memset(self.sq_norms, 0, n_padded * size)
-            of_type.pack(&self.layout, self.packed, self.sq_norms)
+            if n_shares == 1:
+                pack_share(&packing, 0, 1)
+            else:
+                reserved = _runtime.reserve(n_shares, n_shares)
+                _runtime.fork_join(pack_share, &packing, n_shares, reserved)
+                _runtime.release(reserved)
         self.layout.packed = self.packed
         self.set_norms()
 
@@ -361,27 +418,40 @@ cdef int threads_for(double work, n_threads) except -1:
     return min(<int> min(worth, 1024.0), effective_n_threads() if n_threads is None else n_threads)
 
 
+cdef as_indexed(A, Prepared prepared):
+    """A, with indices of B's type."""
+    if prepared.index >= 0 and isinstance(A, CSR) and index_type(A) != prepared.index:
+        index = prepared.rows.indices.dtype
+        return A._replace(indices=A.indices.astype(index), indptr=A.indptr.astype(index))
+    return A
+
+
+cdef int set_job(gram_job *job, A, Prepared prepared, kernel) except -1:
+    """All but where values go; A is to outlive the job."""
+    if KERNEL_CODES[kernel.name] != prepared.kernel:
+        raise ValueError(f"B was prepared for another kernel than {kernel.name!r}.")
+    job.b = prepared.layout
+    job.a = rows_of(A, prepared.real, prepared.index, "A")
+    if job.a.n_features != job.b.rows.n_features:
+        raise ValueError(f"A has {job.a.n_features} features, but B has {job.b.rows.n_features}.")
+    job.kernel = prepared.kernel
+    job.degree = kernel.degree
+    job.gamma = kernel.gamma
+    job.coef0 = kernel.coef0
+    job.rate = job.gamma * LOG2_E
+    job.sums = NULL
+    if job.degree < 0:
+        raise ValueError(f"degree must not be negative; got {job.degree}.")
+    return 0
+
+
 def gram(A, Prepared prepared not None, kernel, out, n_threads=None):
     """See ``fastml.kernels.reference.gram.gram``."""
     cdef gram_job job
     cdef Shared shared
     cdef int limit, n_shares, reserved
-    if KERNEL_CODES[kernel.name] != prepared.kernel:
-        raise ValueError(f"B was prepared for another kernel than {kernel.name!r}.")
-    if prepared.index >= 0 and isinstance(A, CSR) and index_type(A) != prepared.index:
-        index = prepared.rows.indices.dtype
-        A = A._replace(indices=A.indices.astype(index), indptr=A.indptr.astype(index))
-    job.b = prepared.layout
-    job.a = rows_of(A, prepared.real, prepared.index, "A")
-    if job.a.n_features != job.b.rows.n_features:
-        raise ValueError(f"A has {job.a.n_features} features, but B has {job.b.rows.n_features}.")
+    set_job(&job, as_indexed(A, prepared), prepared, kernel)
     set_out(&job, out, prepared.real)
-    job.kernel = prepared.kernel
-    job.degree = kernel.degree
-    job.gamma = kernel.gamma
-    job.coef0 = kernel.coef0
-    if job.degree < 0:
-        raise ValueError(f"degree must not be negative; got {job.degree}.")
     if job.a.n_rows == 0 or job.b.rows.n_rows == 0:
         return
     limit = threads_for(prepared.work_per_row * job.a.n_rows, n_threads)
@@ -398,6 +468,83 @@ def gram(A, Prepared prepared not None, kernel, out, n_threads=None):
             _runtime.fork_join(run_share, &shared, n_shares, reserved)
             _runtime.release(reserved)
         free(shared.scratch)
+
+
+cdef int set_sums(gram_sums *sums, coef, starts, cnp.ndarray out, int real, Py_ssize_t n_rows, Py_ssize_t n_columns) except -1:
+    """Coefficients and segments, and the place of sums."""
+    if coef.ndim != 2 or coef.shape[1] != n_columns:
+        raise ValueError(f"coef must be of shape (n_sums, {n_columns}); got {coef.shape}.")
+    if len(starts) == 0 or starts[0] != 0 or starts[len(starts) - 1] != n_columns or (np.diff(starts) < 0).any():
+        raise ValueError(f"starts must rise from 0 to {n_columns}; got {starts}.")
+    sums.coef = cnp.PyArray_DATA(checked(coef, real, "coef"))
+    sums.starts = <const int64_t *> cnp.PyArray_DATA(checked(starts, cnp.NPY_INT64, "starts"))
+    sums.n_columns, sums.n_sums, sums.n_segments = n_columns, coef.shape[0], len(starts) - 1
+    sums.out = <double *> cnp.PyArray_DATA(checked(out, cnp.NPY_FLOAT64, "out"))
+    sums.lanes = NULL
+    shape = (n_rows, sums.n_segments, sums.n_sums)
+    if (<object> out).shape != shape:
+        raise ValueError(f"out must be of shape {shape}; got {(<object> out).shape}.")
+    return 0
+
+
+def expansions(A, Prepared prepared not None, kernel, coef, starts, out, n_threads=None):
+    """See ``fastml.kernels.reference.gram.expansions``."""
+    cdef gram_expansion expansion
+    cdef int n_shares, reserved
+    cdef bint single = prepared.real == cnp.NPY_FLOAT32
+    cdef Py_ssize_t n_values, chunk, i
+    cdef double *of_chunks = NULL
+    cdef double *sums
+    A = as_indexed(A, prepared)
+    set_job(&expansion.job, A, prepared, kernel)
+    set_sums(&expansion.sums, coef, starts, out, prepared.real, expansion.job.a.n_rows, expansion.job.b.rows.n_rows)
+    sums = expansion.sums.out
+    n_values = expansion.job.a.n_rows * expansion.sums.n_segments * expansion.sums.n_sums
+    memset(sums, 0, n_values * sizeof(double))
+    if n_values == 0 or expansion.job.b.rows.n_rows == 0:
+        return
+    n_shares = threads_for(prepared.work_per_row * expansion.job.a.n_rows, n_threads)
+    expansion.method = prepared.method
+    expansion.add_sums = KERNELS_OF_LEVEL.add_sums_f32 if single else KERNELS_OF_LEVEL.add_sums_f64
+    expansion.value_bytes = 4 if single else 8
+    expansion.index_bytes = 4 if prepared.index == cnp.NPY_INT32 else 8
+    gram_plan(&expansion, n_shares)
+    expansion.scratch = <char *> allocated(expansion.scratch_bytes * n_shares, "blocks of kernel values")
+    if expansion.by_chunk:
+        try:
+            of_chunks = <double *> allocated(n_values * expansion.n_chunks * sizeof(double), "sums by chunks")
+        except MemoryError:
+            free(expansion.scratch)
+            raise
+        memset(of_chunks, 0, n_values * expansion.n_chunks * sizeof(double))
+        expansion.sums.out = of_chunks
+    with nogil:
+        if n_shares == 1:
+            gram_expand(&expansion, 0, 1)
+        else:
+            reserved = _runtime.reserve(n_shares, n_shares)
+            _runtime.fork_join(gram_expand, &expansion, n_shares, reserved)
+            _runtime.release(reserved)
+        free(expansion.scratch)
+        if expansion.by_chunk:
+            for chunk in range(expansion.n_chunks):
+                for i in range(n_values):
+                    sums[i] += of_chunks[chunk * n_values + i]
+            free(of_chunks)
+
+
+def block_sums(K, coef, starts, out):
+    """As ``expansions``, of kernel values that there are already: a C-contiguous matrix."""
+    cdef int real = real_type(K, "K")
+    cdef gram_sums sums
+    checked(K, real, "K")
+    set_sums(&sums, coef, starts, out, real, K.shape[0], K.shape[1])
+    cdef const void *values = cnp.PyArray_DATA(<cnp.ndarray> K)
+    cdef Py_ssize_t n_rows = K.shape[0], n_columns = K.shape[1]
+    with nogil:
+        memset(sums.out, 0, n_rows * sums.n_segments * sums.n_sums * sizeof(double))
+        (KERNELS_OF_LEVEL.add_sums_f32 if real == cnp.NPY_FLOAT32 else KERNELS_OF_LEVEL.add_sums_f64)(
+            &sums, values, n_columns, n_rows, 0, n_columns)
 
 
 ctypedef int32_t (*custom_block)(
@@ -461,6 +608,58 @@ def custom(A, B, uintptr_t address, Py_ssize_t lanes, double work, size_t scratc
         _runtime.release(reserved)
         free(shared.scratch)
     return not any([failed[share] for share in range(n_shares)])
+
+
+ctypedef fused real_number:
+    float
+    double
+
+
+def compressed(rows):
+    """Dense rows as a CSR matrix of their non-zeros."""
+    cdef int real = real_type(rows, "rows")
+    checked(rows, real, "rows")
+    indptr = np.zeros(len(rows) + 1, np.int32)
+    cdef int32_t *starts = <int32_t *> cnp.PyArray_DATA(<cnp.ndarray> indptr)
+    cdef const void *values = cnp.PyArray_DATA(<cnp.ndarray> rows)
+    cdef Py_ssize_t n_rows = rows.shape[0], n_features = rows.shape[1]
+    if real == cnp.NPY_FLOAT32:
+        count_non_zeros[float](<const float *> values, n_rows, n_features, starts)
+    else:
+        count_non_zeros[double](<const double *> values, n_rows, n_features, starts)
+    cdef Py_ssize_t n_kept = starts[n_rows]
+    # One element more: each is written, and passed by if it is not zero.
+    data, indices = np.empty(n_kept + 1, rows.dtype), np.empty(n_kept + 1, np.int32)
+    cdef int32_t *columns = <int32_t *> cnp.PyArray_DATA(<cnp.ndarray> indices)
+    cdef void *kept = cnp.PyArray_DATA(<cnp.ndarray> data)
+    if real == cnp.NPY_FLOAT32:
+        copy_non_zeros[float](<const float *> values, n_rows, n_features, <float *> kept, columns)
+    else:
+        copy_non_zeros[double](<const double *> values, n_rows, n_features, <double *> kept, columns)
+    return CSR(data[:n_kept], indices[:n_kept], indptr, rows.shape)
+
+
+cdef void count_non_zeros(
+    const real_number *values, Py_ssize_t n_rows, Py_ssize_t n_features, int32_t *starts
+) noexcept nogil:
+    cdef Py_ssize_t i, k
+    cdef int32_t n
+    for i in range(n_rows):
+        n = 0
+        for k in range(n_features):
+            n += values[i * n_features + k] != 0
+        starts[i + 1] = starts[i] + n
+
+
+cdef void copy_non_zeros(
+    const real_number *values, Py_ssize_t n_rows, Py_ssize_t n_features, real_number *kept, int32_t *columns
+) noexcept nogil:
+    cdef Py_ssize_t i, k, n = 0
+    for i in range(n_rows):
+        for k in range(n_features):
+            kept[n] = values[i * n_features + k]
+            columns[n] = <int32_t> k
+            n += kept[n] != 0
 
 
 def take_rows(X, rows):

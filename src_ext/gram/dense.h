@@ -41,11 +41,12 @@ static bool OF(choose_shift, KIND)(const gram_rows *rows, double *mean, void *sh
     return isfinite(about_origin) && about_origin > SHIFT_PAYS * fmax(0.0, about_origin - of_mean);
 }
 
-/* B's panels and norms. */
-static void OF(pack, KIND)(const gram_layout *b, void *packed, void *sq_norms) {
+/* B's panels and norms, for its rows from `first`, where a panel begins, to before `last`. */
+static void OF(pack, KIND)(const gram_layout *b, void *packed, void *sq_norms, ptrdiff_t first,
+                           ptrdiff_t last) {
     const REAL *rows = b->rows.data;
     ptrdiff_t n_rows = b->rows.n_rows, depth = b->rows.n_features;
-    for (ptrdiff_t first = 0; first < n_rows; first += COLUMNS)
+    for (; first < last; first += COLUMNS)
         OF(gemm_pack, KIND)(rows + first * depth, depth, b->shift, n_rows - first, depth,
                             (REAL *)packed + first * depth, COLUMNS, (REAL *)sq_norms + first);
 }

@@ -7,6 +7,8 @@
 
 #include "dense.h"
 
+#include "sums.h"
+
 #include "columns.h"
 
 #define DEFINE_ALL(function)                                                                                 \

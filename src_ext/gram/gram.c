@@ -38,8 +38,8 @@
 #define PREPARATION(kind)                                                                                    \
     {GEMM_COLUMNS_##kind, choose_shift_##kind, pack_##kind, sparse_norms_##kind##_i32,                       \
      sparse_norms_##kind##_i64}
-#define DENSE(kind) {GEMM_COLUMNS_##kind, dense_scratch_##kind, dense_run_##kind}
-#define SPARSE(method, kind, variant) {LANES_##kind, method##_scratch_##variant, method##_run_##variant}
+#define DENSE(kind) {GEMM_COLUMNS_##kind, dense_scratch_##kind, dense_run_##kind, false}
+#define SPARSE(method, kind, variant) {LANES_##kind, method##_scratch_##variant, method##_run_##variant, true}
 
 const gram_kernels FASTML_AT_LEVEL(gram_kernels) = {
     PREPARATION(f32),
@@ -58,4 +58,6 @@ const gram_kernels FASTML_AT_LEVEL(gram_kernels) = {
     exp_all_f64,
     tanh_all_f32,
     tanh_all_f64,
+    add_sums_f32,
+    add_sums_f64,
 };

@@ -147,9 +147,15 @@ static void OF(postings_run, VARIANT)(const gram_job *job, ptrdiff_t first, ptrd
     memset(indexed.present, 0, gram_words(job) * sizeof(uint64_t));
     for (ptrdiff_t row = 0; row < job->a.n_rows; row += GRAM_GROUP) {
         REAL sq_norms[GRAM_GROUP] = {0};
-        GROUP group = {row, gemm_smaller(GRAM_GROUP, job->a.n_rows - row), VECTORS, sq_norms,
-                       OF(csr_distance, VARIANT)};
+        GROUP group = {row,
+                       gemm_smaller(GRAM_GROUP, job->a.n_rows - row),
+                       VECTORS,
+                       sq_norms,
+                       OF(csr_distance, VARIANT),
+                       false,
+                       0};
         OF(index_group, VARIANT)(job, &group, first, &indexed, sq_norms);
+        OF(begin_columns, KIND)(job, &group, first);
         for (ptrdiff_t start = first; start < last; start += OF(GRAM_SUM_ROWS, VARIANT)) {
             ptrdiff_t stop = gemm_smaller(start + OF(GRAM_SUM_ROWS, VARIANT), last);
             memset(indexed.sums, 0, GRAM_SUM_BYTES);
@@ -158,6 +164,7 @@ static void OF(postings_run, VARIANT)(const gram_job *job, ptrdiff_t first, ptrd
                 OF(finish_columns, KIND)(job, &group, indexed.sums + (column - start) * VECTORS, column,
                                          gemm_smaller(LANES, stop - column));
         }
+        OF(end_sums, KIND)(job, &group);
     }
 }
 

@@ -74,9 +74,10 @@ INLINE void OF(table_tile, VARIANT)(const gram_job *job, const VEC *table, VEC *
     }
 }
 
-static void OF(table_columns, VARIANT)(const gram_job *job, const GROUP *group, const VEC *table,
-                                       ptrdiff_t first, ptrdiff_t last) {
+static void OF(table_columns, VARIANT)(const gram_job *job, GROUP *group, const VEC *table, ptrdiff_t first,
+                                       ptrdiff_t last) {
     VEC tile[LANES * TABLE_MAX_VECTORS] = {{0}};
+    OF(begin_columns, KIND)(job, group, first);
     for (ptrdiff_t column = first; column < last; column += LANES) {
         ptrdiff_t n_columns = gemm_smaller(LANES, last - column);
         switch (group->vectors) {
@@ -91,6 +92,7 @@ static void OF(table_columns, VARIANT)(const gram_job *job, const GROUP *group, 
         }
         OF(finish_columns, KIND)(job, group, tile, column, n_columns);
     }
+    OF(end_sums, KIND)(job, group);
 }
 
 static void OF(table_run, VARIANT)(const gram_job *job, ptrdiff_t first, ptrdiff_t last, void *scratch) {
@@ -107,8 +109,13 @@ static void OF(table_run, VARIANT)(const gram_job *job, ptrdiff_t first, ptrdiff
             for (ptrdiff_t g = 0; g < shape.n_groups && block + g * shape.width < job->a.n_rows; g++) {
                 ptrdiff_t row = block + g * shape.width;
                 REAL *table = tables + g * shape.elements, *norms = sq_norms + g * shape.width;
-                GROUP group = {row, gemm_smaller(shape.width, job->a.n_rows - row), shape.vectors, norms,
-                               OF(csr_distance, VARIANT)};
+                GROUP group = {row,
+                               gemm_smaller(shape.width, job->a.n_rows - row),
+                               shape.vectors,
+                               norms,
+                               OF(csr_distance, VARIANT),
+                               false,
+                               0};
                 if (start == first)
                     OF(fill_table, VARIANT)(job, &group, table, norms);
                 OF(table_columns, VARIANT)(job, &group, (const VEC *)table, start,

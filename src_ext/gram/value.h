@@ -39,7 +39,9 @@ INLINE VEC OF(value, KIND)(const gram_job *job, const int kernel, VEC products, 
     case GRAM_SIGMOID:
         return OF(tanh, KIND)(linear);
     case GRAM_RBF:
-        return OF(exp, KIND)((REAL)-job->gamma * OF(at_least, KIND)(zero, norms - (REAL)2.0 * products));
+        return OF(exp_decay, KIND)(
+            OF(at_least, KIND)(zero, OF(multiply_add_lanes, KIND)(zero - (REAL)2.0, products, norms)),
+            (REAL)job->rate, (REAL)(OF(POWER_LIMIT, KIND) / job->rate));
     default:
         return products;
     }

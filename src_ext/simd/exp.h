@@ -15,6 +15,9 @@
 #define EXP_HIGHEST_f32 89.0f
 #define EXP_LOWEST_f64 (-746.0)
 #define EXP_HIGHEST_f64 710.0
+/* 2^-x is 0 from there on. */
+#define POWER_LIMIT_f32 151.0f
+#define POWER_LIMIT_f64 1076.0
 /* tanh is 1 above, to the last place. */
 #define TANH_HIGHEST_f32 10.0f
 #define TANH_HIGHEST_f64 20.0
@@ -52,6 +55,30 @@ INLINE vec_f64 exp_series_f64(vec_f64 r) {
     q = q * r + 0.041666666666624129;
     q = q * r + 0.16666666666666669;
     return q * r + 0.50000000000000011;
+}
+
+/* 2^r, by the same series: its coefficients times powers of ln 2. */
+INLINE vec_f32 power_series_f32(vec_f32 r) {
+    vec_f32 q = 0.000154448922f * r + 0.00133813121f;
+    q = q * r + 0.00961810324f;
+    q = q * r + 0.05550381f;
+    q = q * r + 0.240226507f;
+    q = q * r + 0.693147181f;
+    return q * r + 1.0f;
+}
+
+INLINE vec_f64 power_series_f64(vec_f64 r) {
+    vec_f64 q = 4.4541051252934162e-10 * r + 7.0709810833657675e-09;
+    q = q * r + 1.0178067259946989e-07;
+    q = q * r + 1.3215451619146607e-06;
+    q = q * r + 1.5252733820805852e-05;
+    q = q * r + 0.0001540353042479538;
+    q = q * r + 0.0013333558146423209;
+    q = q * r + 0.0096181291076186583;
+    q = q * r + 0.05550410866482159;
+    q = q * r + 0.24022650695910078;
+    q = q * r + 0.69314718055994529;
+    return q * r + 1.0;
 }
 
 #endif
@@ -92,6 +119,17 @@ INLINE VEC OF(exp, KIND)(VEC x) {
     VEC r = OF(exp_reduced, KIND)(x, &n);
     VEC less_one = (r * r) * CONSTANT(exp_series)(r) + r;
     return OF(times_power_of_two, KIND)(less_one + (REAL)1.0, n);
+}
+
+/* exp(-gamma x) for x >= 0, gamma >= 0, given rate = gamma log2(e) and limit = POWER_LIMIT / rate. Four
+   operations of exp's eighteen fewer: what is left of the whole power of two comes from the product itself,
+   unrounded where there is a fused multiply-add, and exactly 1 for x = 0. */
+INLINE VEC OF(exp_decay, KIND)(VEC x, REAL rate, REAL limit) {
+    const VEC zero = {0};
+    x = OF(at_most, KIND)(limit + zero, x);
+    VEC n = OF(multiply_add_lanes, KIND)(zero - rate, x, CONSTANT(ROUNDER) + zero) - CONSTANT(ROUNDER);
+    VEC r = OF(multiply_add_lanes, KIND)(zero - rate, x, -n);
+    return OF(times_power_of_two, KIND)(CONSTANT(power_series)(r), n);
 }
 
 /* By expm1(2|x|) = e, as e / (e + 2): no digit is lost near 0. */

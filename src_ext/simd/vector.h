@@ -138,6 +138,28 @@ INLINE float multiply_add_f32(float a, float b, float c) { return a * b + c; }
 INLINE double multiply_add_f64(double a, double b, double c) { return a * b + c; }
 #endif
 
+/* The same of vectors, where all instances of a template must round alike: of a lone chain of `c += a * b`
+   GCC may take the multiply-adds apart again, since some processors run those with less delay (its
+   avoid-fma-max-bits). */
+#if defined(__AVX512F__)
+INLINE vec_f32 multiply_add_lanes_f32(vec_f32 a, vec_f32 b, vec_f32 c) {
+    return (vec_f32)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+INLINE vec_f64 multiply_add_lanes_f64(vec_f64 a, vec_f64 b, vec_f64 c) {
+    return (vec_f64)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+}
+#elif defined(__FMA__)
+INLINE vec_f32 multiply_add_lanes_f32(vec_f32 a, vec_f32 b, vec_f32 c) {
+    return (vec_f32)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+}
+INLINE vec_f64 multiply_add_lanes_f64(vec_f64 a, vec_f64 b, vec_f64 c) {
+    return (vec_f64)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+}
+#else
+INLINE vec_f32 multiply_add_lanes_f32(vec_f32 a, vec_f32 b, vec_f32 c) { return a * b + c; }
+INLINE vec_f64 multiply_add_lanes_f64(vec_f64 a, vec_f64 b, vec_f64 c) { return a * b + c; }
+#endif
+
 /* Whether any lane of a comparison holds. */
 INLINE int any_lane(const void *comparison) {
     uint64_t words[VEC_BYTES / 8], any = 0;

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -111,12 +112,12 @@ def kernels(draw, scale, n_features):
 
 
 @st.composite
-def problems(draw, sizes=N_ROWS, widths=N_FEATURES):
+def problems(draw, sizes=N_ROWS, widths=N_FEATURES, overflow=True):
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     dtype = np.dtype(draw(st.sampled_from(["f4", "f8"])))
     # Squares overflow or vanish with the last two; the very last are denormal numbers.
     scales = (1.0, 1.0, 1e-6, 1e25, 1e-42) if dtype == "f4" else (1.0, 1.0, 1e-6, 1e200, 1e-310)
-    scale = draw(st.sampled_from(scales))
+    scale = draw(st.sampled_from(scales if overflow else scales[:1]))
     n_features = draw(st.sampled_from(widths))
     offset = draw(st.sampled_from([0.0, 0.0, 3.0, 1000.0]))
     A, B = (dense(rng, draw(st.sampled_from(sizes)), n_features, dtype, scale, offset) for _ in range(2))
@@ -210,6 +211,80 @@ def test_gram(gram):
         assert_close(values, problem)
 
     keeps_the_contract()
+
+
+@st.composite
+def expansions(draw, sizes, widths):
+    """A problem, coefficients for the rows of B, and where segments of these begin and end."""
+    problem = draw(problems(sizes, widths, overflow=False))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n_b = problem.B.shape[0]
+    coef = rng.standard_normal((draw(st.sampled_from([1, 2, 4, 9])), n_b)).astype(problem.A.dtype)
+    cuts = np.sort(rng.integers(0, n_b + 1, draw(st.sampled_from([0, 0, 1, 2, 9]))))
+    return problem, coef, np.concatenate([[0], cuts, [n_b]]).astype(np.int64)
+
+
+def expanded(gram, problem, coef, starts):
+    arrays = for_device(device_of(gram)).arrays
+    out = arrays.send(np.full((problem.A.shape[0], len(starts) - 1, len(coef)), 77.0))
+    prepared = gram.prepare(arrays.send(problem.B), problem.kernel)
+    gram.expansions(
+        arrays.send(problem.A), prepared, problem.kernel, arrays.send(coef), starts, out, problem.n_threads
+    )
+    return arrays.fetch(out)
+
+
+def assert_sums_close(sums, problem, coef, starts):
+    values = computed(reference, problem, np.float64)
+    eps = 4 * len(values.T) ** 0.5 * float(np.finfo(problem.A.dtype).eps)
+    expected, allowed = np.empty(sums.shape), np.empty(sums.shape)
+    off = tolerances(problem, values) + eps * np.abs(values)
+    for g, (start, end) in enumerate(pairwise(starts)):
+        of_segment = coef[:, start:end].T.astype("f8")
+        expected[:, g] = values[:, start:end] @ of_segment
+        allowed[:, g] = off[:, start:end] @ np.abs(of_segment)
+    wrong = ~(np.abs(sums - expected) <= allowed)
+    assert not wrong.any(), (sums[wrong][:5], expected[wrong][:5], allowed[wrong][:5])
+
+
+def test_expansions(gram):
+    sizes = N_ROWS, N_FEATURES
+    if device_of(gram) == "cuda":
+        sizes = ROWS_IN_SIMULATOR, FEATURES_IN_SIMULATOR
+
+    @settings(max_examples=20 if device_of(gram) == "cuda" else 300, suppress_health_check=list(HealthCheck))
+    @given(expansions(*sizes))
+    def keeps_the_contract(arguments):
+        problem, coef, starts = arguments
+        assert_sums_close(expanded(gram, *arguments), problem, coef, starts)
+
+    keeps_the_contract()
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize(
+    ("n_features", "density"), [(5, None), (600, None), (3000, None), (40, 0.3), (700, 0.1), (5000, 0.004)]
+)
+def test_expansions_depend_neither_on_threads_nor_on_company(fast_gram, dtype, n_features, density):
+    """Nor on whether rows are shared out, as many are, or columns, as for few rows."""
+    rng = np.random.default_rng(0)
+    n_a, n_b = 700, 5000 if n_features < 1000 else 1500
+    A, B = (dense(rng, n, n_features, dtype) for n in (n_a, n_b))
+    if density is not None:
+        A, B = (sparse(X, rng, density, np.int32) for X in (A, B))
+    coef = rng.standard_normal((5, n_b)).astype(dtype)
+    starts = np.array([0, 0, 17, 1200, n_b], np.int64)
+    problem = Problem(A, B, KernelFunction("rbf", 1.0 / n_features), 1)
+    whole = expanded(fast_gram, problem, coef, starts)
+    some = Problem(fast_gram.take_rows(A, np.arange(20, dtype=np.int32)), B, problem.kernel, 1)
+    assert_sums_close(whole[:20], some, coef, starts)
+    for n_threads in (2, 3):
+        problem.n_threads = n_threads
+        assert_array_equal(expanded(fast_gram, problem, coef, starts), whole)
+    rows = rng.permutation(n_a)[:21].astype(np.int32)
+    for n_threads in (1, 2):
+        few = Problem(fast_gram.take_rows(A, rows), B, problem.kernel, n_threads)
+        assert_array_equal(expanded(fast_gram, few, coef, starts), whole[rows])
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])

@@ -5,6 +5,7 @@ import pytest
 from fresh_interpreter import output_of
 from numba import njit
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 
 from fastml import Kernel
 from fastml._csr import CSR
@@ -133,6 +134,40 @@ def test_arguments_that_are_refused():
         gram.gram(A, prepared, RBF, out)
     with pytest.raises(TypeError, match="B must be of float32 or float64"):
         gram.prepare(np.ones((2, 3), np.int64), LINEAR)
+
+
+def test_expansions_refuse_what_does_not_fit():
+    A, B = np.ones((2, 3)), np.ones((4, 3))
+    prepared, coef, starts = gram.prepare(B, LINEAR), np.ones((5, 4)), np.array([0, 1, 4])
+    out = np.empty((2, 2, 5))
+    gram.expansions(A, prepared, LINEAR, coef, starts, out)
+    assert_array_equal(out, np.broadcast_to(np.array([[3.0], [9.0]]), (2, 2, 5)))
+    with pytest.raises(ValueError, match=r"coef must be of shape \(n_sums, 4\)"):
+        gram.expansions(A, prepared, LINEAR, coef[:, :3], starts, out)
+    for bad in ([], [0, 1], [1, 4], [0, 3, 2, 4]):
+        with pytest.raises(ValueError, match="starts must rise from 0 to 4"):
+            gram.expansions(A, prepared, LINEAR, coef, np.array(bad, np.int64), out)
+    with pytest.raises(ValueError, match=r"out must be of shape \(2, 2, 5\)"):
+        gram.expansions(A, prepared, LINEAR, coef, starts, np.empty((2, 2, 4)))
+    for arguments in (
+        (coef.astype("f4"), starts, out),
+        (np.asfortranarray(coef), starts, out),
+        (coef, starts.astype(np.int32), out),
+        (coef, starts, out.astype("f4")),
+    ):
+        with pytest.raises(TypeError, match="must be C-contiguous of"):
+            gram.expansions(A, prepared, LINEAR, *arguments)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_compressed_rows_hold_what_is_not_zero(dtype):
+    rng = np.random.default_rng(0)
+    X = np.where(rng.random((40, 70)) < 0.1, rng.standard_normal((40, 70)), 0.0).astype(dtype)
+    X[3], X[-1, -1] = 0.0, 5.0
+    rows = _gram.compressed(X)
+    assert rows.dtype == X.dtype
+    assert len(rows.data) == len(rows.indices) == np.count_nonzero(X)
+    assert_array_equal(sparse.csr_array((rows.data, rows.indices, rows.indptr), X.shape).toarray(), X)
 
 
 @pytest.mark.parametrize(

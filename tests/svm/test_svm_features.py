@@ -233,7 +233,7 @@ def test_max_iter_counts_pair_updates_and_warns():
 
 
 def test_votes_go_to_the_first_of_equals():
-    functions = OneVsOne(np.zeros((2, 3)), np.array([1, 1, 1]), np.zeros(3), np.float64)
+    functions = OneVsOne(np.array([1, 1, 1]), np.zeros(3))
     values = np.array([[1.0, -1.0, 1.0], [1.0, 1.0, -1.0], [-1.0, -1.0, -1.0], [0.0, 1.0, 1.0]])
     assert functions.votes(values).tolist() == [0, 0, 2, 1]
 

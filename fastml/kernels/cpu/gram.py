@@ -11,12 +11,15 @@ from fastml._csr import CSR
 from fastml.kernels.cpu import _gram, _gram_custom
 from fastml.kernels.cpu._gram import take_rows
 
-__all__ = ["gram", "prepare", "take_rows"]
+__all__ = ["expansions", "gram", "prepare", "take_rows"]
 
 # Share of non-zeros in dense rows up to which they are compressed, and the values that B must have for it to pay.
 COMPRESS_UP_TO = 0.15
 MIN_VALUES_TO_COMPRESS = 200_000
 ROWS_TO_SAMPLE = 256
+# Of values of a user's kernel at a time, where they are summed up.
+CUSTOM_BLOCK_BYTES = 1 << 20
+MIN_CUSTOM_ROWS = 64
 
 
 class _Compressed(_gram.Prepared):
@@ -44,6 +47,35 @@ def gram(A, prepared, kernel, out, n_threads=None):
     _gram.gram(A, prepared, kernel, out, n_threads)
 
 
+def expansions(A, prepared, kernel, coef, starts, out, n_threads=None):
+    if kernel.name == "custom":
+        _custom_expansions(A, prepared, kernel, coef, starts, out, n_threads)
+        return
+    if isinstance(prepared, _Compressed):
+        A = _compressed(A)
+    _gram.expansions(A, prepared, kernel, coef, starts, out, n_threads)
+
+
+def _custom_expansions(A, prepared, kernel, coef, starts, out, n_threads):
+    """By blocks of values that stay in the cache."""
+    n_rows, n_columns = A.shape[0], prepared.shape[0]
+    size = max(MIN_CUSTOM_ROWS, CUSTOM_BLOCK_BYTES // max(1, n_columns * prepared.dtype.itemsize))
+    block = np.empty((min(size, n_rows), n_columns), prepared.dtype)
+    for first in range(0, n_rows, size):
+        rows = slice(first, min(first + size, n_rows))
+        values = block[: rows.stop - first]
+        _gram_custom.gram(_rows_between(A, rows), prepared, kernel, values, n_threads)
+        _gram.block_sums(values, coef, starts, out[rows])
+
+
+def _rows_between(X, rows):
+    if not isinstance(X, CSR):
+        return X[rows]
+    first, last = X.indptr[rows.start], X.indptr[rows.stop]
+    indptr = X.indptr[rows.start : rows.stop + 1] - first
+    return CSR(X.data[first:last], X.indices[first:last], indptr, (rows.stop - rows.start, X.shape[1]))
+
+
 def _is_mostly_zero(B):
     if isinstance(B, CSR) or B.size < MIN_VALUES_TO_COMPRESS:
         return False
@@ -54,7 +86,4 @@ def _is_mostly_zero(B):
 def _compressed(rows):
     if isinstance(rows, CSR):
         raise TypeError("A must be dense, as B is.")
-    present = rows != 0
-    indptr = np.zeros(len(rows) + 1, np.int32)
-    np.cumsum(np.count_nonzero(present, axis=1), out=indptr[1:])
-    return CSR(rows[present], np.nonzero(present)[1].astype(np.int32), indptr, rows.shape)
+    return _gram.compressed(rows)

@@ -10,6 +10,8 @@ smaller, and so the digits that a distance loses: a second copy of B.
 To be measured on a GPU: the share of the values' kernel beside cuBLAS; from which density on dense rows are faster.
 """
 
+from itertools import pairwise
+
 import numpy as np
 from numba.core.errors import NumbaError
 
@@ -20,7 +22,7 @@ from fastml.kernels.cuda._gram_sparse import product_kernel, scatter_kernel, squ
 from fastml.kernels.cuda._gram_values import DENSE, SPARSE, values_kernel
 from fastml.kernels.cuda._warp import LANES, MAX_WARPS
 
-__all__ = ["gram", "prepare", "take_rows"]
+__all__ = ["expansions", "gram", "prepare", "take_rows"]
 
 # For B made dense, and for one piece of products.
 DENSE_BYTES = 2**31
@@ -115,6 +117,22 @@ def gram(A, prepared, kernel, out, n_threads=None):
             _sparse_values(_between(A, first, end), prepared, kernel, out[first:end])
         else:
             _dense_values(rows, prepared, kernel, out[first:end])
+
+
+def expansions(A, prepared, kernel, coef, starts, out, n_threads=None):
+    """By pieces of kernel values, each multiplied by cuBLAS."""
+    n_rows, n_columns = A.shape[0], prepared.shape[0]
+    A, coef, starts = arrays.send(A), arrays.send(coef), arrays.fetch(starts).tolist()
+    n_at_once = max(1, min(n_rows, PIECE_BYTES // max(1, n_columns * prepared.dtype.itemsize)))
+    block = _device.empty((n_at_once, n_columns), prepared.dtype)
+    for first in range(0, n_rows, n_at_once):
+        end = min(first + n_at_once, n_rows)
+        rows = _between(A, first, end) if isinstance(A, CSR) else A[first:end]
+        values = block[: end - first]
+        gram(rows, prepared, kernel, values)
+        for segment, (start, stop) in enumerate(pairwise(starts)):
+            with np.errstate(all="ignore"):  # NumPy's, in the simulator
+                out[first:end, segment] = values[:, start:stop] @ coef[:, start:stop].T
 
 
 def _dense_values(A, prepared, kernel, out):

@@ -11,11 +11,13 @@ F. G. Van Zee, R. A. van de Geijn, "BLIS: A Framework for Rapidly Instantiating 
 2015, for the packed matrix product that the fast backends build on.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 from fastml._csr import CSR
 
-__all__ = ["gram", "prepare", "take_rows"]
+__all__ = ["expansions", "gram", "prepare", "take_rows"]
 
 
 class Prepared:
@@ -92,6 +94,30 @@ def gram(A, prepared, kernel, out, n_threads=None):
     """
     A, B = _dense(A).astype(np.float64), prepared.rows.astype(np.float64)
     out[...] = _values(A, B, kernel)
+
+
+def expansions(A, prepared, kernel, coef, starts, out, n_threads=None):
+    """out[i, g, s] = the sum of coef[s, j] kernel(A[i], B[j]) over the j of segment g.
+
+    Parameters
+    ----------
+    A, prepared, kernel, n_threads
+        See ``gram``.
+    coef : C-contiguous array of shape (n_sums, n_B), of B's dtype
+    starts : C-contiguous array of shape (n_segments + 1,), int64
+        Segment g is of the rows of B from starts[g] to before starts[g + 1]; the first begins at 0, the last ends at
+        n_B. Segments may be empty.
+    out : C-contiguous array of shape (n_A, n_segments, n_sums), float64
+
+    Notes
+    -----
+    A segment is a class, and a sum what its support vectors say of it and one of the other classes. Values are of
+    B's dtype, and so are sums over some of them.
+    """
+    A, B = _dense(A).astype(np.float64), prepared.rows.astype(np.float64)
+    values = _values(A, B, kernel)
+    for segment, (first, last) in enumerate(pairwise(starts)):
+        out[:, segment] = values[:, first:last] @ coef[:, first:last].astype(np.float64).T
 
 
 def _values(A, B, kernel):

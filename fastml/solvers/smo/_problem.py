@@ -86,7 +86,9 @@ def solution(
     """
     y, C = problem.y, problem.C
     # 1/2 a'Qa + p'a = 1/2 a'(Qa + p) + 1/2 p'a, and y times the gradient is Qa + p.
-    objective = 0.5 * float(alpha @ (y * gradient + problem.p))
+    # Not by BLAS, whose threads would go on spinning where the next problem's kernel values are computed: 14 % of all
+    # samples of a fit of MNIST's 45 problems.
+    objective = 0.5 * float((alpha * (y * gradient + problem.p)).sum())
     if not problem.nu:
         at_upper = np.where(y > 0, alpha >= C, alpha <= 0)
         at_lower = np.where(y > 0, alpha <= 0, alpha >= C)
