@@ -14,7 +14,6 @@ from fastml.solvers import smo
 from fastml.svm._base import MAX_SEED, KernelMachine
 from fastml.svm._decision import OneVsOne
 from fastml.svm._platt import N_FOLDS, couple, draw_folds, fit_sigmoid
-from fastml.svm._training import Training
 
 
 class ClassRows:

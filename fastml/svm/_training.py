@@ -8,8 +8,6 @@ from sklearn.utils._sparse import _align_api_if_sparse
 
 from fastml._kernel import KernelFunction
 from fastml._validation import for_kernels
-from fastml.kernels import for_device
-from fastml.svm._decision import Expansions, kernel_blocks, precomputed_blocks
 
 # Values of X, zeros included, up to which it is small: then sparse rows are made dense, which is about as fast, and
 # gives the same kernel values to the bit as the same X in an array; and NumPy's own variance, with its temporary
@@ -45,21 +43,6 @@ class Training(NamedTuple):
         rows = sparse.csr_array(self.X)[support].astype(np.float64)
         rows.sum_duplicates()
         return _align_api_if_sparse(rows)
-
-    def products(self, left: np.ndarray, right: np.ndarray, coef: np.ndarray) -> np.ndarray:
-        """Kernel values of the rows numbered ``left`` against those numbered ``right``, times a vector."""
-        if self.matrix is not None:
-            blocks = precomputed_blocks(self.matrix[left], right)
-        else:
-            gram = for_device("cpu").gram
-            prepared = gram.prepare(gram.take_rows(self.rows, right), self.kernel)
-            blocks = kernel_blocks(gram.take_rows(self.rows, left), prepared, self.kernel)
-        dtype = self.matrix.dtype if self.matrix is not None else self.rows.dtype
-        expansion = Expansions(coef[None, :], dtype)
-        result = np.empty(len(left))
-        for rows, values in blocks:
-            result[rows] = expansion.sums(values)[:, 0]
-        return result
 
 
 def training_rows(X: Any) -> Any:

@@ -80,9 +80,7 @@ class _Group:
         blocks = [self._block(problem) for problem in problems]
         wholes = self._solve(problems, blocks, tol, limit)
         folds = [
-            (number, fold)
-            for number, problem in enumerate(problems)
-            for fold in range(len(problem.folds))
+            (number, fold) for number, problem in enumerate(problems) for fold in range(len(problem.folds))
         ]
         of_problem: list[list[Any]] = [[] for _ in problems]
         for some in self._batches(folds, problems):
@@ -96,7 +94,8 @@ class _Group:
 
     def _batches(self, folds, problems):
         """Runs of folds of which all may be copied; one at least."""
-        batch, n_values = [], 0
+        batch: list[tuple[int, int]] = []
+        n_values = 0
         for k, fold in folds:
             size = len(problems[k].rows) ** 2
             if batch and n_values + size > self.copied_values:
