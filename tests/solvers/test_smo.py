@@ -284,8 +284,9 @@ def test_folds(way, kind):
             if max(of_fold.n_iter, solution.n_iter) < MAX_ITER:
                 assert_solved(*remaining(fold, of_fold), K, 1e-3)
                 expected = (K[np.ix_(fold.rows, fold.rows)] * (fold.y * of_fold.alpha)).sum(axis=1)
-                # gamma = 1e4 makes of an exponent's rounding some 1e-12 of a kernel value.
-                noise = rounding(fold, of_fold.alpha, K) + 1e-10 * float(of_fold.alpha.sum())
+                # gamma = 1e4 makes of an exponent's rounding some 1e-12 of a kernel value. The whole problem's
+                # alphas have been taken away again.
+                noise = rounding(fold, of_fold.alpha, K) + 1e-10 * float(solution.alpha.sum())
                 assert np.abs(of_fold.decision - expected).max() <= noise
 
     hold()

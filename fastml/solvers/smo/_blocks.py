@@ -79,6 +79,9 @@ class _Group:
         """The problems, then what folds they have, from where they ended."""
         blocks = [self._block(problem) for problem in problems]
         wholes = self._solve(problems, blocks, tol, limit)
+        for problem, block in zip(problems, blocks):
+            if problem.folds:  # lest they start with the rounding of all updates so far
+                self._refresh(problem, block)
         folds = [
             (number, fold) for number, problem in enumerate(problems) for fold in range(len(problem.folds))
         ]
@@ -108,10 +111,15 @@ class _Group:
 
     def _block(self, problem):
         index = None if self.rows is problem.rows else self.place[problem.rows]
-        alpha = problem.alpha.copy()
-        gradient = problem.y * problem.p
-        self._add(gradient, index, problem.y * alpha)
-        return Block(self.K, index, problem.y, problem.C, alpha, gradient)
+        gradient = np.empty(len(problem.y))
+        block = Block(self.K, index, problem.y, problem.C, problem.alpha.copy(), gradient)
+        self._refresh(problem, block)
+        return block
+
+    def _refresh(self, problem, block):
+        """The gradient anew, from alpha alone."""
+        block.gradient[:] = problem.y * problem.p
+        self._add(block.gradient, block.index, problem.y * block.alpha)
 
     def _fold_block(self, fold, whole):
         """A fold's block, from the whole problem's when that is solved."""
@@ -156,9 +164,7 @@ class _Group:
                     and n_updates[k] * largest * blocks[k].C.max() > most_exact
                     and k not in fresh
                 ):
-                    block = blocks[k]
-                    block.gradient[:] = problems[k].y * problems[k].p
-                    self._add(block.gradient, block.index, block.y * block.alpha)
+                    self._refresh(problems[k], blocks[k])
                     stops[k] = Stop.MAX_UPDATES
                     fresh.add(k)
             left = [k for k in left if stops[k] is Stop.MAX_UPDATES and n_updates[k] < limit]
