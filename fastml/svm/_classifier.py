@@ -14,7 +14,6 @@ from fastml.solvers import smo
 from fastml.svm._base import MAX_SEED, KernelMachine
 from fastml.svm._decision import OneVsOne
 from fastml.svm._platt import N_FOLDS, couple, draw_folds, fit_sigmoid
-from fastml.svm._training import Training
 
 
 class ClassRows:
@@ -72,20 +71,17 @@ class KernelClassifier(KernelMachine):
             weights = weights[: len(training.matrix)]
         classes = self._group(labels[: len(weights)], weights)
         pairs = self._pairs(classes, weights)
-        folds = []
+        fold_of = []
         if self._effective_probability:
             random_state = np.random.RandomState(seed)
-            pairs = [pair._replace(family=k) for k, pair in enumerate(pairs)]
-            folds = [self._folds(problem, draw_folds(len(problem.rows), random_state)) for problem in pairs]
+            fold_of = [draw_folds(len(pair.rows), random_state) for pair in pairs]
+            pairs = [self._with_folds(*pair) for pair in zip(pairs, fold_of)]
         # All problems in one call: they share kernel rows.
-        trained = [problem for problem in pairs if _has_both_classes(problem)]
-        trained += [problem for of_pair in folds for _, problem in of_pair if _has_both_classes(problem)]
-        solutions = {
-            id(problem): solution for problem, solution in zip(trained, self._solve(training, trained))
-        }
-        self._store_pairs(training, classes, pairs, [solutions.get(id(problem)) for problem in pairs])
+        solved = iter(self._solve(training, [problem for problem in pairs if _both_classes(problem.y)]))
+        solutions = [next(solved) if _both_classes(problem.y) else None for problem in pairs]
+        self._store_pairs(training, classes, pairs, solutions)
         if self._effective_probability:
-            sigmoids = [self._sigmoid(training, *pair, solutions) for pair in zip(pairs, folds)]
+            sigmoids = [self._sigmoid(*pair) for pair in zip(pairs, fold_of, solutions)]
             self._probA, self._probB = np.array(sigmoids).T.copy()
         if len(self.classes_) == 2:
             self.intercept_ *= -1
@@ -154,32 +150,30 @@ class KernelClassifier(KernelMachine):
 
     # Probabilities
 
-    def _folds(self, problem: smo.Problem, fold_of: np.ndarray) -> list[tuple[np.ndarray, smo.Problem]]:
-        """Of each fold: which variables are held out, and the problem of the others."""
-        held_out = [fold_of == fold for fold in range(N_FOLDS)]
-        return [
-            (
-                held,
-                self._problem(problem.rows[~held], problem.y[~held], problem.C[~held])._replace(
-                    family=problem.family
-                ),
-            )
-            for held in held_out
+    def _with_folds(self, pair: smo.Problem, fold_of: np.ndarray) -> smo.Problem:
+        """The pair's problem, and those without each fold that there is to solve."""
+        folds = [
+            self._problem(pair.rows, pair.y, np.where(fold_of == fold, 0.0, pair.C))
+            for fold in range(N_FOLDS)
+            if _both_classes(pair.y[fold_of != fold])
         ]
+        return pair._replace(folds=tuple(folds))
 
     def _sigmoid(
-        self, training: Training, pair: smo.Problem, folds: list, solutions: dict
+        self, pair: smo.Problem, fold_of: np.ndarray, solution: smo.Solution | None
     ) -> tuple[float, float]:
         """Platt's A and B, fitted to decision values of rows held out."""
         values = np.empty(len(pair.rows))
-        for held, problem in folds:
-            solution = solutions.get(id(problem))
-            if solution is None:
-                values[held] = _constant_decision(problem.y)
-                continue
-            coef, rho = self._expansion(problem, solution)
-            used = coef != 0
-            values[held] = training.products(pair.rows[held], problem.rows[used], coef[used]) - rho
+        solutions = iter(solution.folds if solution is not None else ())
+        for fold in range(N_FOLDS):
+            held = fold_of == fold
+            y = pair.y[~held]
+            if _both_classes(y):
+                of_fold = next(solutions)
+                with np.errstate(divide="ignore", invalid="ignore"):  # as in _expansion
+                    values[held] = (of_fold.decision[held] - of_fold.rho) / of_fold.r
+            else:
+                values[held] = _constant_decision(y)
         return fit_sigmoid(values, pair.y > 0)
 
     # Prediction: scikit-learn's hooks
@@ -209,8 +203,8 @@ class KernelClassifier(KernelMachine):
     _sparse_predict_proba = _dense_predict_proba
 
 
-def _has_both_classes(problem: smo.Problem) -> bool:
-    return len(problem.y) > 0 and problem.y.min() < 0 < problem.y.max()
+def _both_classes(y: np.ndarray) -> bool:
+    return len(y) > 0 and y.min() < 0 < y.max()
 
 
 def _constant_decision(y: np.ndarray) -> float:

@@ -27,7 +27,9 @@ class SVC(KernelClassifier, _sklearn.SVC):
     coef0 : float, default=0.0
     shrinking : bool, default=True
     probability : bool, default="deprecated"
-        Whether to fit sigmoids on 5 folds for ``predict_proba``.
+        Whether to fit sigmoids on 5 folds for ``predict_proba``. What is trained on four of them starts from the
+        solution of all rows and ends by the same ``tol``: it depends on the rows held out as far as ``tol`` lets
+        solutions differ, no further.
     tol : float, default=1e-3
     cache_size : float, default=200
         Megabytes of kernel values kept during ``fit``.

@@ -8,8 +8,6 @@ from sklearn.utils._sparse import _align_api_if_sparse
 
 from fastml._kernel import KernelFunction
 from fastml._validation import for_kernels
-from fastml.kernels import for_device
-from fastml.svm._decision import kernel_expansions, matrix_expansions
 
 # Values of X, zeros included, up to which it is small: then sparse rows are made dense, which is about as fast, and
 # gives the same kernel values to the bit as the same X in an array; and NumPy's own variance, with its temporary
@@ -45,22 +43,6 @@ class Training(NamedTuple):
         rows = sparse.csr_array(self.X)[support].astype(np.float64)
         rows.sum_duplicates()
         return _align_api_if_sparse(rows)
-
-    def products(self, left: np.ndarray, right: np.ndarray, coef: np.ndarray) -> np.ndarray:
-        """Kernel values of the rows numbered ``left`` against those numbered ``right``, times a vector."""
-        starts = np.array([0, len(right)])
-        if self.matrix is not None:
-            blocks = matrix_expansions(self.matrix[left], right, coef[None, :], starts)
-        else:
-            gram = for_device("cpu").gram
-            prepared = gram.prepare(gram.take_rows(self.rows, right), self.kernel)
-            coefs = np.require(coef[None, :], self.rows.dtype, ["C", "A"])
-            rows_left = gram.take_rows(self.rows, left)
-            blocks = kernel_expansions(rows_left, prepared, self.kernel, coefs, starts)
-        result = np.empty(len(left))
-        for rows, sums in blocks:
-            result[rows] = sums[:, 0, 0]
-        return result
 
 
 def training_rows(X: Any) -> Any:

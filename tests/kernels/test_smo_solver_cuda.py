@@ -46,13 +46,18 @@ def to_csr(X):
     return CSR(X[kept], np.nonzero(kept)[1].astype(np.int32), indptr, X.shape)
 
 
+def with_folds(problems):
+    """Or solutions: each one, then its folds."""
+    return [one for problem in problems for one in (problem, *problem.folds)]
+
+
 def assert_agree(X, problems, kernel, precomputed=None):
     """Optimal to the same tolerance; each solution's objective bounds the other's from above."""
     ours, cpus = (
         solve(X, problems, kernel, tol=TOL, device=device, precomputed=precomputed)
         for device in ("cuda", "cpu")
     )
-    for solution, cpu, problem in zip(ours, cpus, problems, strict=True):
+    for solution, cpu, problem in zip(*map(with_folds, (ours, cpus, problems)), strict=True):
         assert solution.converged
         assert type(solution.alpha) is np.ndarray
         assert_allclose(problem.y @ solution.alpha, problem.y @ problem.alpha, atol=1e-9)
@@ -77,6 +82,19 @@ def test_one_vs_one(dtype, layout, name):
     X, problems = one_vs_one(np.random.default_rng(0), 3, 24)
     X = X.astype(dtype)
     assert_agree(X if layout == "dense" else to_csr(X), problems, KernelFunction(name, 0.3))
+
+
+@pytest.mark.usefixtures("way")
+def test_folds():
+    X, problems = one_vs_one(np.random.default_rng(5), 3, 24)
+    held_out = np.arange(16) % 3
+    problems = [
+        problem._replace(
+            folds=tuple(problem._replace(C=np.where(held_out == fold, 0.0, problem.C)) for fold in range(3))
+        )
+        for problem in problems
+    ]
+    assert_agree(X, problems, KernelFunction("rbf", 0.3))
 
 
 @pytest.mark.usefixtures("way")

@@ -12,52 +12,24 @@ from hypothesis import strategies as st
 from sklearn.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM
 from smo_problems import (
     KINDS,
+    MAX_ITER,
     RBF,
     assert_feasible,
     assert_solved,
+    bounds,
+    data,
     kernel_matrix,
     labels,
     make_problem,
     objective,
+    one_vs_one,
     violation,
 )
 
 from fastml._csr import CSR
 from fastml._kernel import KernelFunction
-from fastml.kernels import for_device
 from fastml.solvers import smo
-from fastml.solvers.smo import _blocks, _outer, _solve
-from fastml.solvers.smo._kernel_values import KernelValues
-
-# Enough for what converges at all within the time of a test.
-MAX_ITER = 200_000
-
-
-@pytest.fixture(params=["one block", "working sets"])
-def way(request, monkeypatch):
-    """Small problems are one block each; here also by working sets, of a size that takes several turns."""
-    if request.param == "working sets":
-        monkeypatch.setattr(_solve, "LARGEST_WHOLE", 0)
-        monkeypatch.setattr(_outer, "LARGEST_WORKING_SET", 24)
-    return request.param
-
-
-@st.composite
-def data(draw, max_rows=60):
-    """X with duplicates and constant features, labels and targets."""
-    n = draw(st.integers(4, max_rows))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    X = rng.standard_normal((n, draw(st.integers(1, 5))))
-    if draw(st.booleans()):
-        X[n // 2 :] = X[: n - n // 2]
-    if draw(st.booleans()):
-        X[:, -1] = 1.0
-    y = labels(rng, X, alone=draw(st.integers(0, 9)) == 0)
-    return X, y, X[:, 0] + 0.3 * rng.standard_normal(n)
-
-
-def bounds(rng, n, C, weighted):
-    return C * rng.uniform(0.2, 2.0, n) if weighted else np.full(n, C)
+from fastml.solvers.smo import _outer, _solve
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -210,16 +182,6 @@ def _outer_of(cache_mb, n):
     )
 
 
-def one_vs_one(X, codes, C, n_classes):
-    problems = []
-    for a in range(n_classes):
-        for b in range(a + 1, n_classes):
-            rows = np.flatnonzero((codes == a) | (codes == b)).astype(np.int32)
-            y = np.where(codes[rows] == a, 1.0, -1.0)
-            problems.append(smo.Problem(rows, y, -np.ones(len(y)), np.full(len(y), C), np.zeros(len(y))))
-    return problems
-
-
 @pytest.mark.parametrize("storage", ["dense", "csr", "precomputed"])
 def test_one_vs_one_problems_together(way, storage):
     rng = np.random.default_rng(1)
@@ -239,39 +201,6 @@ def test_one_vs_one_problems_together(way, storage):
         assert_solved(problem, solution, K, 1e-4)
 
 
-def test_a_family_shares_one_matrix():
-    """Three problems, one with folds: two matrices, and the solutions, in their order, of each problem alone."""
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((90, 3))
-    y = labels(rng, X)
-    folds = [np.flatnonzero(np.arange(60) % 5 != fold) for fold in range(5)]
-    parts = [np.arange(60, 90), np.arange(60), *folds]
-    families = [1, 0, 0, 0, 0, 0, 0]
-    problems = [
-        smo.Problem(
-            part.astype(np.int32),
-            y[part],
-            np.full(len(part), -1.0),
-            np.full(len(part), 3.0),
-            np.zeros(len(part)),
-            family=family,
-        )
-        for part, family in zip(parts, families)
-    ]
-    values = KernelValues(for_device("cpu"), X, RBF, None, np.float64)
-    groups = list(_blocks._sharing(values, problems, n_bytes=1e9))
-    assert [members for members, _ in groups] == [[0], [1, 2, 3, 4, 5, 6]]
-    assert [len(rows) for _, rows in groups] == [30, 60]
-    alone = [members for members, _ in _blocks._sharing(values, problems, n_bytes=60 * 60 * 8)]
-    assert alone == [[k] for k in range(7)]
-
-    together = smo.solve(X, problems, RBF, tol=1e-6)
-    for problem, solution in zip(problems, together):
-        (own,) = smo.solve(X, [problem], RBF, tol=1e-6)
-        assert solution.objective == pytest.approx(own.objective, rel=1e-9)
-        assert_feasible(problem, solution.alpha)
-
-
 def test_no_problems():
     assert smo.solve(np.ones((3, 1)), [], RBF, tol=1e-3) == []
 
@@ -283,7 +212,8 @@ def test_results_repeat(way):
     first, second = (smo.solve(X, problems, RBF, tol=1e-3) for _ in range(2))
     for one, other in zip(first, second):
         assert one.alpha.tobytes() == other.alpha.tobytes()
-        assert one[1:] == other[1:]
+        assert one[1:6] == other[1:6]
+        assert one.decision.tobytes() == other.decision.tobytes()
 
 
 @pytest.mark.parametrize("max_iter", [0, 1, 37])

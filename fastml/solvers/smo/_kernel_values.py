@@ -165,6 +165,10 @@ class RowCache:
     Least recently used rows would lie scattered in the buffer. A product that writes one row at a time took three
     times as long as one that writes dozens side by side, and one that writes elsewhere has its rows copied.
 
+    Nor would they spare much. SVR on 20,000 rows, with room for 2,175, asks for 104,600: the ring computes 64,400,
+    the least recently used rows' place 62,200, the least frequently used ones' 75,900; who knew the future, 38,700.
+    On a9a (26,000 rows, room for 1,925) it is 12,300 of 17,700, and 10,600 are asked for at all.
+
     Parameters
     ----------
     columns : Columns

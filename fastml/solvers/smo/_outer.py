@@ -8,6 +8,7 @@ values of all rows. Half of a working set, the newer one, stays for the next tur
 import numpy as np
 
 from fastml.kernels.smo_block import Block, Stop
+from fastml.solvers.smo._folds import fold_of_variables, start_of_fold
 from fastml.solvers.smo._kernel_values import RowCache
 from fastml.solvers.smo._problem import solution
 
@@ -30,7 +31,7 @@ BLOCK_TOLERANCE = 0.1
 
 
 def solve_in_blocks(smo, values, problem, tol, limit, n_bytes, workspace, bar):
-    """Solve one problem of any size.
+    """Solve one problem of any size, then its folds, which advance together and share kernel rows.
 
     Parameters
     ----------
@@ -40,7 +41,7 @@ def solve_in_blocks(smo, values, problem, tol, limit, n_bytes, workspace, bar):
     problem : Problem
     tol : float
     limit : int
-        Pair updates, at most.
+        Pair updates, at most, of the problem and of each fold.
     n_bytes : float
         For kernel values, at most.
     workspace : Workspace
@@ -51,10 +52,53 @@ def solve_in_blocks(smo, values, problem, tol, limit, n_bytes, workspace, bar):
     -------
     Solution
     """
-    return _Outer(smo, values, problem, n_bytes, workspace, bar).solve(tol, limit)
+    outer = _Outer(smo, values, problem, n_bytes, workspace, bar)
+    whole = outer.whole()
+    outer.solve([whole], tol, limit)
+    folds = [outer.fold(whole, number) for number in range(len(problem.folds))]
+    outer.solve(folds, tol, limit)
+    return outer.solution(whole)._replace(folds=tuple(outer.solution(fold) for fold in folds))
+
+
+class _State:
+    """Where the solution of one problem stands.
+
+    Attributes
+    ----------
+    problem : Problem
+    alpha : ndarray of float64, shape (n_variables,)
+    constant : list of arrays
+        What does not change, as ``select`` takes it: index, y, p, C.
+    sums : list of arrays of float64, shape (n_rows,), on the device
+        The decision values are their sum: of all variables, or of each fold's held-out ones.
+    sum_of : ndarray of int, shape (n_variables,), or None
+        Which of the sums each variable counts in; None: there is one.
+    """
+
+    def __init__(self, problem, alpha, constant, sums, sum_of=None):
+        self.problem, self.alpha, self.constant = problem, alpha, constant
+        self.sums, self.sum_of = sums, sum_of
+        self.working_set = np.empty(0, np.int32)
+        self.violation = np.inf
+        self.n_updates = self.n_turns = 0
+        self.drift = 0.0  # how far rounding may have moved the decision values
+        self.stalled = self.converged = False
+
+    @property
+    def decision(self):
+        return sum(self.sums[1:], start=self.sums[0])
+
+    def parts(self, variables, moves):
+        """Of each sum: the variables that count in it, and their moves."""
+        if self.sum_of is None:
+            return [(self.sums[0], variables, moves)]
+        of_sum = [self.sum_of[variables] == k for k in range(len(self.sums))]
+        return [(total, variables[own], moves[own]) for total, own in zip(self.sums, of_sum)]
 
 
 class _Outer:
+    """What one problem and its folds share: the rows, kernel values with these, and the size of working sets."""
+
     def __init__(self, smo, values, problem, n_bytes, workspace, bar):
         self.smo, self.problem, self.bar = smo, problem, bar
         self.rows = np.unique(problem.rows)
@@ -73,71 +117,97 @@ class _Outer:
         workspace.clear()
         self.block_values = workspace.take(self.working_set_size, self.working_set_size + 16)
         self.cache = RowCache(self.columns, n_bytes - block_bytes, workspace)
-        self.alpha = problem.alpha.copy()
-        self.decision = values.arrays.send(np.zeros(len(self.rows)))
-        # What does not change, as select takes it.
         self.constant = [values.arrays.send(v) for v in (self.index, problem.y, problem.p, problem.C)]
-        self.n_updates = self.n_turns = 0
-        self.drift = 0.0  # how far rounding may have moved the decision values
 
-    def solve(self, tol, limit):
-        problem = self.problem
-        moving = np.flatnonzero(self.alpha)
-        self._add(moving, problem.y[moving] * self.alpha[moving])
-        working_set, stalled = np.empty(0, np.int32), False
+    def whole(self):
+        """The problem itself, from its start. Where it has folds, what each one's held-out variables contribute to
+        the decision values is kept apart, since the folds start without it: no kernel row is needed for that."""
+        problem, sum_of = self.problem, None
+        if problem.folds:
+            sum_of = fold_of_variables(problem)
+        sums = [self._zeros() for _ in range(len(problem.folds) + 1)]
+        state = _State(problem, problem.alpha.copy(), self.constant, sums, sum_of)
+        self._add([(state, *_moving(state))])
+        return state
+
+    def fold(self, whole, number):
+        """A fold, from the solution of the whole."""
+        problem = self.problem.folds[number]
+        constant = [*self.constant[:3], self.values.arrays.send(problem.C)]
+        sums = [total for k, total in enumerate(whole.sums) if k != number]
+        rest = sum(sums, start=self._zeros())
+        state = _State(problem, np.minimum(whole.alpha, problem.C), constant, [rest])
+        state.drift = max(whole.drift, 0.0)
+        before = state.alpha
+        state.alpha = start_of_fold(problem, before, self._gradient(state, slice(None)))
+        moved = np.flatnonzero(state.alpha != before)
+        self._add([(state, moved, problem.y[moved] * (state.alpha[moved] - before[moved]))])
+        return state
+
+    def solve(self, states, tol, limit):
+        """Take the states, all on the same rows, to their solutions; each turn, a kernel row serves all of them."""
+        while states:
+            states = [state for state in states if self._choose(state, tol, limit)]
+            self._add([(state, *self._improve(state, tol, limit)) for state in states])
+
+    def solution(self, state):
+        gradient = self._gradient(state, slice(None))
+        return solution(state.problem, state.alpha, gradient, state.n_updates, state.converged)
+
+    def _choose(self, state, tol, limit):
+        """The next working set; false at the end."""
         while True:
             # The newer ones, of which there is room for as many new ones: else the worst pair might be left out.
-            kept = working_set[max(0, len(working_set) - self.working_set_size // 2) :]
-            working_set, violation = self.smo.select(
-                self.decision, *self.constant, self.alpha, kept, self.working_set_size, problem.nu
+            kept = state.working_set[max(0, len(state.working_set) - self.working_set_size // 2) :]
+            state.working_set, state.violation = self.smo.select(
+                state.decision, *state.constant, state.alpha, kept, self.working_set_size, state.problem.nu
             )
-            self.bar.set_postfix_str(f"violation {violation:.3g}")
-            converged = not violation > tol or stalled
-            if converged and self.drift > DRIFT * tol:
-                self._refresh()
-                stalled = False
-                continue
-            if converged or self.n_updates >= limit:
-                break
-            self.n_turns += 1
-            stalled = self._improve(working_set, max(tol, BLOCK_TOLERANCE * violation), limit)
-        gradient = self._gradient(slice(None))
-        return solution(problem, self.alpha, gradient, self.n_updates, converged)
+            self.bar.set_postfix_str(f"violation {state.violation:.3g}")
+            state.converged = not state.violation > tol or state.stalled
+            if not (state.converged and state.drift > DRIFT * tol):
+                return not state.converged and state.n_updates < limit
+            self._refresh(state)
 
-    def _refresh(self):
+    def _refresh(self, state):
         """The decision values anew, from alpha alone."""
-        self.decision[:] = 0.0
-        moved = np.flatnonzero(self.alpha)
-        self._add(moved, self.problem.y[moved] * self.alpha[moved])
-        self.drift = -np.inf  # once is enough: what is left is alpha's own rounding
+        for total in state.sums:
+            total[:] = 0.0
+        self._add([(state, *_moving(state))])
+        state.drift = -np.inf  # once is enough: what is left is alpha's own rounding
+        state.stalled = False
 
-    def _gradient(self, variables):
-        of_rows = self.values.arrays.fetch(self.decision)[
+    def _zeros(self):
+        return self.values.arrays.send(np.zeros(len(self.rows)))
+
+    def _gradient(self, state, variables):
+        of_rows = self.values.arrays.fetch(state.decision)[
             variables if self.index is None else self.index[variables]
         ]
-        return of_rows + self.problem.y[variables] * self.problem.p[variables]
+        return of_rows + state.problem.y[variables] * state.problem.p[variables]
 
-    def _improve(self, working_set, tol, limit):
-        """Solve the block of these variables, and bring all decision values up to date; whether nothing moved."""
-        problem = self.problem
-        variables, K, index = self._matrix(working_set)
-        before = self.alpha[variables]
-        gradient = self._gradient(variables)
+    def _improve(self, state, tol, limit):
+        """Solve the block of the working set; its variables, and how far y times their alpha moved."""
+        problem = state.problem
+        variables, K, index = self._matrix(state.working_set)
+        before = state.alpha[variables]
+        gradient = self._gradient(state, variables)
         block = Block(K, index, problem.y[variables], problem.C[variables], before.copy(), gradient)
-        max_updates = self.smo.updates_per_call([len(working_set)])
+        block_tol = max(tol, BLOCK_TOLERANCE * state.violation)
+        max_updates = self.smo.updates_per_call([len(variables)])
+        state.n_turns += 1
         stop = Stop.MAX_UPDATES
-        while stop is Stop.MAX_UPDATES and self.n_updates < limit:
-            left = min(max_updates, limit - self.n_updates)
-            ((n_updates, _, stop),) = self.smo.solve_blocks([block], tol, left, problem.nu)
-            self.n_updates += n_updates
+        while stop is Stop.MAX_UPDATES and state.n_updates < limit:
+            left = min(max_updates, limit - state.n_updates)
+            ((n_updates, _, stop),) = self.smo.solve_blocks([block], block_tol, left, problem.nu)
+            state.n_updates += n_updates
             self.bar.update(n_updates)
         moves = block.y * (block.alpha - before)
-        self.drift += EPSILON * float(
+        state.drift += EPSILON * float(
             np.abs(moves).sum() * np.abs(self.values.arrays.fetch(K.diagonal())).max()
         )
-        self.alpha[variables] = block.alpha
-        self._add(variables, moves)
-        return not moves.any()
+        state.alpha[variables] = block.alpha
+        state.stalled = not moves.any()
+        return variables, moves
 
     def _matrix(self, working_set):
         """The working set's variables, kernel values between their rows, and the row of each variable in these.
@@ -169,15 +239,35 @@ class _Outer:
             self.values.columns(new).fill(new, K[n_held:, n_held:])
         return variables, K, index
 
-    def _add(self, variables, moves):
-        """decision += the kernel rows of these variables, times how far they moved."""
-        rows = variables if self.index is None else self.index[variables]
-        distinct, index = np.unique(rows, return_inverse=True)
-        moves = np.bincount(index, moves, len(distinct))
-        moving = np.flatnonzero(moves)
-        distinct, moves = distinct[moving].astype(np.int32), moves[moving]
-        for slots, part in self.cache.parts(distinct):
-            self.smo.add_rows(self.decision, self.cache.buffer, slots, moves[part])
+    def _add(self, moved):
+        """Add to decision values the kernel rows of variables, times how far these moved.
+
+        Parameters
+        ----------
+        moved : list of (state, variables, moves)
+        """
+        sums, coefficients = [], []
+        for state, variables, moves in moved:
+            for total, own, its_moves in state.parts(variables, moves):
+                if its_moves.any():
+                    rows = own if self.index is None else self.index[own]
+                    sums.append(total)
+                    coefficients.append(np.bincount(rows, its_moves, len(self.rows)))
+        if not sums:
+            return
+        moving = np.flatnonzero(np.any(coefficients, axis=0)).astype(np.int32)
+        for slots, part in self.cache.parts(moving):
+            for total, coefficient in zip(sums, coefficients):
+                of_part = coefficient[moving[part]]
+                own = np.flatnonzero(of_part)
+                if len(own):
+                    self.smo.add_rows(total, self.cache.buffer, slots[own], of_part[own])
+
+
+def _moving(state):
+    """The variables whose alpha is not zero, and y times it."""
+    variables = np.flatnonzero(state.alpha)
+    return variables, state.problem.y[variables] * state.alpha[variables]
 
 
 def _working_set_size(n_variables, n_rows, n_values):

@@ -45,7 +45,9 @@ def solve(
     shrinking : bool
         Without effect. Shrinking spares the gradient of variables that no longer move, which LIBSVM updates for
         each pair. Here that is one product for each working set: a tenth of the time on a9a (26,000 rows), where
-        kernel rows are computed 1.1 times each, so that a reconstructed gradient would cost more than it spares.
+        kernel rows are computed 1.1 times each, so that a reconstructed gradient would cost more than it spares. SVR
+        on 20,000 rows, of which 8,100 end up free and are computed 5 times each, might gain a fifth: half of its turns
+        have half of the rows left to look at.
     cache_size : float
         Megabytes that kernel values may take in all.
     device : {"cpu", "cuda"}
