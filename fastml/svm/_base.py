@@ -23,7 +23,7 @@ from fastml._log import log_ran
 from fastml._validation import check_X_y, for_kernels
 from fastml.solvers import smo
 from fastml.svm._decision import KeptLayout, as_kernel_rows, kernel_expansions, matrix_expansions
-from fastml.svm._training import Training, training_rows, variance
+from fastml.svm._training import Training, is_small_and_sparse, training_rows, variance
 
 # A float32 kernel value is off by some 1e-7 of it: with larger coefficients decision values would be off by more than
 # a tenth of the 1e-3 to which a fit goes by default.
@@ -208,9 +208,11 @@ class KernelMachine:
         if single and dual_coef.size and np.abs(dual_coef).max() > MAX_SINGLE_PRECISION_COEF:
             single = False
         dtype = np.dtype(np.float32 if single else np.float64)
-        prepared = self._kept_layout.prepare(self.support_vectors_, kernel, dtype, X.shape[0])
+        # Few support vectors are made dense, as few training rows are, and with them the rows to predict, by blocks.
+        dense = is_small_and_sparse(self.support_vectors_)
+        prepared = self._kept_layout.prepare(self.support_vectors_, kernel, dtype, X.shape[0], dense)
         coef = np.require(dual_coef, dtype, ["C", "A"])
-        return kernel_expansions(as_kernel_rows(X, dtype), prepared, kernel, coef, starts)
+        return kernel_expansions(as_kernel_rows(X, dtype), prepared, kernel, coef, starts, dense)
 
     def _checked_matrix(self, K: np.ndarray) -> np.ndarray:
         K = check_array(K, dtype=np.float64, order="C", accept_large_sparse=False)

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from fastml._csr import CSR
 from fastml.kernels import for_device
@@ -34,7 +35,7 @@ class KeptLayout:
     def __reduce__(self):
         return KeptLayout, ()
 
-    def prepare(self, vectors, kernel, dtype, n_rows):
+    def prepare(self, vectors, kernel, dtype, n_rows, dense=False):
         """``gram.prepare`` of the support vectors, converted to dtype.
 
         Parameters
@@ -45,11 +46,13 @@ class KeptLayout:
         dtype : dtype
         n_rows : int
             How many rows will be predicted.
+        dense : bool
+            Sparse vectors are made dense.
         """
         key, prepared = self._key, self._prepared
         if prepared is not None and key[0] is vectors and key[1:] == (kernel, dtype):
             return prepared
-        prepared = _gram().prepare(as_kernel_rows(vectors, dtype), kernel)
+        prepared = _gram().prepare(as_kernel_rows(vectors.toarray() if dense else vectors, dtype), kernel)
         if n_rows < MANY_ROWS:
             for array in (vectors,) if isinstance(vectors, np.ndarray) else _arrays_of(vectors):
                 array.flags.writeable = False
@@ -87,12 +90,13 @@ def slices(n_rows: int, size: int) -> Iterator[slice]:
         yield slice(start, min(start + size, n_rows))
 
 
-def _rows_between(X, rows):
+def _rows_between(X, rows, dense):
     if not isinstance(X, CSR):
         return X[rows]
     first, last = X.indptr[rows.start], X.indptr[rows.stop]
     indptr = X.indptr[rows.start : rows.stop + 1] - first
-    return CSR(X.data[first:last], X.indices[first:last], indptr, (rows.stop - rows.start, X.shape[1]))
+    block = CSR(X.data[first:last], X.indices[first:last], indptr, (rows.stop - rows.start, X.shape[1]))
+    return sparse.csr_array(block[:3], block.shape).toarray() if dense else block
 
 
 def matrix_expansions(
@@ -108,7 +112,7 @@ def matrix_expansions(
 
 
 def kernel_expansions(
-    X: Any, prepared: Any, kernel: Any, coef: np.ndarray, starts: np.ndarray
+    X: Any, prepared: Any, kernel: Any, coef: np.ndarray, starts: np.ndarray, dense: bool = False
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Slices of X's rows, each with sums of kernel values times coefficients, of shape (n_rows, n_segments, n_sums).
 
@@ -120,12 +124,15 @@ def kernel_expansions(
     coef : ndarray of shape (n_sums, n_support_vectors), of the prepared dtype
     starts : ndarray of shape (n_segments + 1,), int64
         Where segments of support vectors begin, and where the last one ends.
+    dense : bool
+        Sparse rows are made dense, block by block, as the support vectors were.
     """
     gram = _gram()
     n_rows, n_segments, n_sums = X.shape[0], len(starts) - 1, len(coef)
-    for rows in slices(n_rows, block_rows(n_rows, 8 * n_segments * n_sums)):
+    row_bytes = 8 * max(n_segments * n_sums, X.shape[1] if dense else 0)
+    for rows in slices(n_rows, block_rows(n_rows, row_bytes)):
         sums = np.empty((rows.stop - rows.start, n_segments, n_sums))
-        gram.expansions(_rows_between(X, rows), prepared, kernel, coef, starts, sums)
+        gram.expansions(_rows_between(X, rows, dense), prepared, kernel, coef, starts, sums)
         yield rows, sums
 
 

@@ -45,9 +45,13 @@ class Training(NamedTuple):
         return _align_api_if_sparse(rows)
 
 
+def is_small_and_sparse(X: Any) -> bool:
+    return sparse.issparse(X) and X.shape[0] * X.shape[1] <= SMALL_SIZE
+
+
 def training_rows(X: Any) -> Any:
     """A validated X as the solver takes it."""
-    if sparse.issparse(X) and X.shape[0] * X.shape[1] <= SMALL_SIZE:
+    if is_small_and_sparse(X):
         return X.toarray()
     return for_kernels(X, "cpu")
 
