@@ -25,6 +25,9 @@ from workloads import N_THREADS, SVC_A9A_DENSE, SVC_MNIST_10000, SVC_SMALL, SVM,
 
 import fastml
 
+# In place of the test suite's limit: scikit-learn's fit and prediction of svc-mnist alone may take ten minutes.
+pytestmark = pytest.mark.timeout(3600)
+
 PEERS = {"scikit-learn": "sklearn"} | (
     {"scikit-learn-intelex": "sklearnex"} if find_spec("sklearnex") is not None else {}
 )
