@@ -119,6 +119,7 @@ def kernel_expansions(
     Parameters
     ----------
     X : ndarray or CSR
+        Of any float dtype; a block at a time is converted to the prepared one.
     prepared : what ``gram.prepare`` gave for the support vectors
     kernel : fastml._kernel.KernelFunction
     coef : ndarray of shape (n_sums, n_support_vectors), of the prepared dtype
@@ -129,10 +130,12 @@ def kernel_expansions(
     """
     gram = _gram()
     n_rows, n_segments, n_sums = X.shape[0], len(starts) - 1, len(coef)
-    row_bytes = 8 * max(n_segments * n_sums, X.shape[1] if dense else 0)
+    converts = dense or X.dtype != coef.dtype
+    row_bytes = 8 * max(n_segments * n_sums, X.shape[1] if converts else 0)
     for rows in slices(n_rows, block_rows(n_rows, row_bytes)):
         sums = np.empty((rows.stop - rows.start, n_segments, n_sums))
-        gram.expansions(_rows_between(X, rows, dense), prepared, kernel, coef, starts, sums)
+        block = as_kernel_rows(_rows_between(X, rows, dense), coef.dtype)
+        gram.expansions(block, prepared, kernel, coef, starts, sums)
         yield rows, sums
 
 

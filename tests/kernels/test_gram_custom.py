@@ -353,3 +353,14 @@ def test_equal_kernels_are_compiled_once():
     assert first is not second
     assert compiled_block(first, "float64") is compiled_block(second, "float64")
     assert compiled_block(first, "float32") is not compiled_block(first, "float64")
+
+
+@pytest.mark.parametrize("statement", ["x[0] = 0.0", "y[0] = 0.0", "x[:] = y", "y += x"])
+def test_a_function_that_writes_to_its_rows_is_refused(statement):
+    """They are the user's X, which may be read-only, or a file's."""
+    scope = {}
+    exec(f"def writes(x, y):\n    {statement}\n    return 1.0", scope)
+    X = np.ones((20, 3))
+    with pytest.raises(TypeError, match="writes"):
+        computed(njit(scope["writes"]), X, X)
+    assert_array_equal(X, 1.0)
