@@ -22,7 +22,7 @@ from fastml._kernel import Kernel, KernelFunction
 from fastml._log import log_ran
 from fastml._validation import check_X_y, for_kernels
 from fastml.solvers import smo
-from fastml.svm._decision import KeptLayout, as_kernel_rows, kernel_expansions, matrix_expansions
+from fastml.svm._decision import KeptLayout, kernel_expansions, matrix_expansions
 from fastml.svm._training import Training, is_small_and_sparse, training_rows, variance
 
 # A float32 kernel value is off by some 1e-7 of it: with larger coefficients decision values would be off by more than
@@ -212,7 +212,7 @@ class KernelMachine:
         dense = is_small_and_sparse(self.support_vectors_)
         prepared = self._kept_layout.prepare(self.support_vectors_, kernel, dtype, X.shape[0], dense)
         coef = np.require(dual_coef, dtype, ["C", "A"])
-        return kernel_expansions(as_kernel_rows(X, dtype), prepared, kernel, coef, starts, dense)
+        return kernel_expansions(X.astype(dtype, copy=False), prepared, kernel, coef, starts, dense)
 
     def _checked_matrix(self, K: np.ndarray) -> np.ndarray:
         K = check_array(K, dtype=np.float64, order="C", accept_large_sparse=False)
