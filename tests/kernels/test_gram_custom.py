@@ -30,10 +30,8 @@ def expected(function, A, B):
 
 def rows(dtype, n_features=N_FEATURES):
     rng = np.random.default_rng(0)
-    # More than a vector of rows, and no whole number of them.
-    return rng.standard_normal((3, n_features)).astype(dtype), rng.standard_normal((37, n_features)).astype(
-        dtype
-    )
+    # Of B more than a vector of rows, and no whole number of them.
+    return [rng.standard_normal((n, n_features)).astype(dtype) for n in (3, 37)]
 
 
 # Of sixteen rows at once.
@@ -338,6 +336,21 @@ def test_rows_of_other_sizes_are_an_error():
     A, B = rows("f8", 5)
     with pytest.raises(ValueError, match=r"np\.dot|not aligned"):
         computed(wrong_sizes, A, B)
+
+
+@njit
+def refusing_a_pair(x, y):
+    if x[0] == 3.0 and y[0] == 5.0:
+        raise ValueError("three and five")
+    return x[0] * y[0]
+
+
+def test_an_exception_for_a_single_row_is_raised():
+    X = np.arange(10.0).reshape(10, 1)
+    with pytest.raises(ValueError, match="three and five"):
+        computed(refusing_a_pair, X, X)
+    assert_array_equal(computed(refusing_a_pair, X[:3], X), expected(refusing_a_pair, X[:3], X))
+    assert compiled_block(Kernel(refusing_a_pair), "float64").lanes == 1
 
 
 def test_an_exception_for_sixteen_rows_is_raised():

@@ -15,7 +15,7 @@ from sklearn.metrics.pairwise import linear_kernel, polynomial_kernel, rbf_kerne
 
 import fastml
 from fastml.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM, _decision
-from fastml.svm._decision import OneVsOne
+from fastml.svm._one_vs_one import OneVsOne
 from fastml.svm._platt import couple, draw_folds, fit_sigmoid
 from fastml.svm._training import variance
 
