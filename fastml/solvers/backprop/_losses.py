@@ -1,0 +1,144 @@
+"""How a loss enters a program: its values, and the gradient that the backward pass starts from."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from fastml.solvers.backprop import formulas
+from fastml.solvers.backprop._elementwise import Activation, Softmax
+from fastml.solvers.backprop._node import Node, Recording, Shape
+
+
+class Targets(NamedTuple):
+    """What a loss compares one sample's output with: class indices (int32) of shape ``shape``, or values."""
+
+    shape: Shape
+    are_labels: bool
+
+
+class Scored(NamedTuple):
+    """What a loss records.
+
+    Attributes
+    ----------
+    predictions : array
+        The network's output.
+    losses : array of float64
+        Of each value: shape (n, ...), the output's without its last axis; or one for all.
+    gradient : array or None
+        With respect to what the loss was recorded on.
+    """
+
+    predictions: Any
+    losses: Any
+    gradient: Any
+
+
+class Loss(Protocol):
+    """A loss, as a network's program takes it."""
+
+    def absorbs(self, last: Node) -> bool:
+        """Whether it computes what the last node does as well, from that node's input."""
+        ...
+
+    def record(self, recording: Recording, scores: Any, targets: Any, factors: Any, wanted: bool) -> Scored:
+        """Record values, and the gradient if it is ``wanted``: of the mean over values times ``factors``.
+
+        ``factors`` has the shape of the values, or is None for ones.
+        """
+        ...
+
+
+class SoftmaxCrossEntropy:
+    """Softmax over the last axis and ``-log`` of the label's probability, in one pass over logits.
+
+    Targets are labels; with values (distributions, or labels that are to be smoothed) it goes by NumPy.
+    """
+
+    def __init__(self, label_smoothing: float = 0.0, from_logits: bool = False):
+        self.label_smoothing = label_smoothing
+        self.from_logits = from_logits
+
+    def absorbs(self, last: Node) -> bool:
+        return isinstance(last, Softmax) and not self.from_logits
+
+    def record(self, recording: Recording, scores, targets, factors, wanted) -> Scored:
+        if targets.dtype != np.int32:
+            return self._record_values(recording, scores, targets, factors, wanted)
+        predictions = recording.array(scores.shape)
+        losses = recording.array(scores.shape[:-1], np.float64)
+        gradient = recording.gradient(scores.shape) if wanted else None
+        classes = scores.shape[-1]
+        recording(
+            recording.kernels.activation.softmax_cross_entropy,
+            *(scores.reshape(-1, classes), targets.reshape(-1)),
+            None if factors is None else factors.reshape(-1),
+            predictions.reshape(-1, classes),
+            None if gradient is None else gradient.reshape(-1, classes),
+            losses.reshape(-1),
+        )
+        return Scored(scores if self.from_logits else predictions, losses, gradient)
+
+    def _record_values(self, recording, scores, targets, factors, wanted):
+        def formula(target, logits):
+            return formulas.categorical_crossentropy_of_logits(target, logits, self.label_smoothing)
+
+        scored = Formula(formula).record(recording, scores, targets, factors, wanted)
+        if self.from_logits:
+            return scored
+        predictions = recording.array(scores.shape)
+        classes = scores.shape[-1]
+        recording(
+            recording.kernels.activation.softmax, scores.reshape(-1, classes), predictions.reshape(-1, classes)
+        )
+        return scored._replace(predictions=predictions)
+
+
+class SigmoidCrossEntropy:
+    """Sigmoid and binary cross-entropy, from logits."""
+
+    def __init__(self, label_smoothing: float = 0.0):
+        self.label_smoothing = label_smoothing
+
+    def absorbs(self, last: Node) -> bool:
+        return isinstance(last, Activation) and last.name == "sigmoid"
+
+    def record(self, recording: Recording, scores, targets, factors, wanted) -> Scored:
+        def formula(target, logits):
+            return formulas.binary_crossentropy_of_logits(target, logits, self.label_smoothing)
+
+        scored = Formula(formula).record(recording, scores, targets, factors, wanted)
+        predictions = recording.array(scores.shape)
+        recording(recording.kernels.activation.forward, scores, predictions, "sigmoid", ())
+        return scored._replace(predictions=predictions)
+
+
+class Formula:
+    """A loss by NumPy: ``formula(targets, predictions) -> (values, gradient)``, as in ``formulas``."""
+
+    def __init__(self, formula: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]):
+        self.formula = formula
+
+    def absorbs(self, last: Node) -> bool:
+        return False
+
+    def record(self, recording: Recording, scores, targets, factors, wanted) -> Scored:
+        # The number of values depends on the formula: that of a sample's elements, or one for the batch.
+        values, _ = self.formula(np.ones_like(targets), np.full_like(scores, 0.5))
+        losses = recording.array(np.shape(values), np.float64)
+        gradient = recording.gradient(scores.shape) if wanted else None
+        recording(_evaluate, self.formula, targets, scores, factors, losses, gradient)
+        return Scored(scores, losses, gradient)
+
+
+def _evaluate(formula, targets, predictions, factors, losses, gradient):
+    with np.errstate(all="ignore"):
+        values, slopes = formula(targets, predictions)
+        losses[...] = values
+        if gradient is None:
+            return
+        if values.ndim and factors is not None:
+            np.multiply(slopes, (factors / values.size)[..., None], out=gradient)
+        else:
+            np.divide(slopes, values.size, out=gradient)

@@ -1,0 +1,168 @@
+"""What a network is made of: parameters, and nodes that record what they compute."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+Shape = tuple[int, ...]
+
+
+class Penalty(Protocol):
+    """A term of the objective that depends on one parameter alone."""
+
+    def value(self, weights: np.ndarray) -> float: ...
+
+    def add_gradient(self, weights: np.ndarray, gradient: np.ndarray) -> None: ...
+
+
+class Parameter:
+    """An array that a node computes with.
+
+    Attributes
+    ----------
+    value : array
+        A network that trains it moves it into its vector of weights: ``value`` is a view of that from then on. To be
+        written in place only.
+    trainable : bool
+        Read when a network is made.
+    penalty : Penalty or None
+    decays : bool
+        Whether an optimizer's weight decay applies to it.
+    """
+
+    __slots__ = ("decays", "gradient", "penalty", "trainable", "value")
+
+    def __init__(self, value: np.ndarray, trainable: bool = True, penalty: Penalty | None = None):
+        self.value = value
+        self.trainable = trainable
+        self.penalty = penalty
+        self.decays = True
+        self.gradient: np.ndarray | None = None
+
+    @property
+    def shape(self) -> Shape:
+        return self.value.shape
+
+
+class Recorded(NamedTuple):
+    """A node's output, and what records its backward pass.
+
+    ``backward(dout, wanted)`` records the gradients of the node's parameters, and returns the gradient with respect to
+    its input if that is ``wanted``, else None. ``dout`` may be overwritten.
+    """
+
+    out: Any
+    backward: Callable[[Any, bool], Any]
+
+
+class Node:
+    """A computation: one class per kind, one object per place in a network.
+
+    Shapes are those of one sample, without the batch.
+    """
+
+    parameters: tuple[Parameter, ...] = ()
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """The output's shape.
+
+        Raises
+        ------
+        ValueError
+            If the node does not take such an input.
+        """
+        return input_shape
+
+    def record(self, recording: "Recording", x: Any) -> Recorded:
+        """Record the forward pass for a batch ``x``."""
+        raise NotImplementedError
+
+    @property
+    def trainable(self) -> bool:
+        return any(parameter.trainable for parameter in self.parameters)
+
+
+class Recording:
+    """The steps of a program as they are recorded, and the arrays that they write to.
+
+    Attributes
+    ----------
+    kernels : module
+        The backend, as from ``kernels.for_device``.
+    training : bool
+        Whether statistics are of the batch, and dropout drops.
+    steps : list of (function, arguments)
+        For ``plan.compile``.
+    """
+
+    def __init__(self, kernels: Any, memory: "Memory", dtype: np.dtype, training: bool):
+        self.kernels = kernels
+        self.training = training
+        self.dtype = dtype
+        self.steps: list[tuple[Callable, tuple]] = []
+        self._memory = memory
+        self._gradients: tuple[Any, Any] | None = None
+        self._next = 0
+
+    def __call__(self, function: Callable, *arguments: Any) -> None:
+        self.steps.append((function, arguments))
+
+    def array(self, shape: Shape, dtype: Any = None) -> Any:
+        """An array that keeps its content until the program's next run."""
+        return self._memory.take(shape, self.dtype if dtype is None else np.dtype(dtype))
+
+    def reserve_gradients(self, size: int) -> None:
+        """Make place for gradients with respect to outputs of at most ``size`` elements."""
+        self._gradients = self.array((size,)), self.array((size,))
+
+    def gradient(self, shape: Shape) -> Any:
+        """An array for a gradient; the one given last keeps its content, the one before it does not.
+
+        A backward pass needs two such arrays, whatever its length: a node reads the one that came last, and writes to
+        the other or to the same.
+        """
+        assert self._gradients is not None
+        flat = self._gradients[self._next]
+        self._next = 1 - self._next
+        return flat[: int(np.prod(shape))].reshape(shape)
+
+
+class Memory:
+    """Arrays that one program after another is recorded with.
+
+    Programs of one network differ in the size of the batch: the n-th array of a program lies where the n-th of the
+    one before does, and is a part of it if it is smaller.
+    """
+
+    def __init__(self, arrays: Any):
+        self._arrays = arrays
+        self._blocks: list[Any] = []
+        self._position = 0
+
+    def rewind(self) -> None:
+        """Begin a new program."""
+        self._position = 0
+
+    def take(self, shape: Shape, dtype: np.dtype) -> Any:
+        n_bytes = int(np.prod(shape)) * dtype.itemsize
+        if self._position == len(self._blocks):
+            self._blocks.append(aligned_bytes(self._arrays, n_bytes))
+        elif len(self._blocks[self._position]) < n_bytes:
+            # A program recorded before keeps the array that it has.
+            self._blocks[self._position] = aligned_bytes(self._arrays, n_bytes)
+        block = self._blocks[self._position]
+        self._position += 1
+        return block[:n_bytes].view(dtype).reshape(shape)
+
+
+CACHE_LINE = 64
+
+
+def aligned_bytes(arrays: Any, n_bytes: int) -> Any:
+    """``n_bytes`` zero bytes on the device, in host memory from the start of a cache line on."""
+    if arrays.empty(0, np.uint8).__class__ is not np.ndarray:
+        return arrays.send(np.zeros(n_bytes, np.uint8))
+    block = np.zeros(n_bytes + CACHE_LINE, np.uint8)
+    start = -block.ctypes.data % CACHE_LINE
+    return block[start : start + n_bytes]
