@@ -27,7 +27,7 @@ def max_forward(X, out, argmax, window, strides, padding):
     padding : tuple of two int
         Rows above and columns to the left of the image; smaller than the window.
     """
-    _, h, w, c = X.shape
+    _, _, w, c = X.shape
     channels = np.arange(c)
     for i, j, rows, columns in _windows(X.shape, out.shape, window, strides, padding):
         elements = X[:, rows, columns].reshape(len(X), -1, c)
@@ -52,7 +52,7 @@ def max_gradient(dout, argmax, dX, window, strides, padding):
     window, strides, padding
         As for ``max_forward``.
     """
-    n, _, w, c = dX.shape
+    _, _, w, c = dX.shape
     total = np.zeros(dX.shape)
     channels = np.arange(c)
     for i, j, rows, columns in _windows(dX.shape, dout.shape, window, strides, padding):
