@@ -1,5 +1,29 @@
 """The specification of every kernel family, in float64 NumPy: short, obviously right, slow."""
 
-from fastml.kernels.reference import arrays, dual_cd, gram, newton, sgd, smo
+from fastml.kernels.reference import (
+    activation,
+    arrays,
+    dual_cd,
+    gather,
+    gram,
+    newton,
+    normalization,
+    optimizer,
+    pool,
+    sgd,
+    smo,
+)
 
-__all__ = ["arrays", "dual_cd", "gram", "newton", "sgd", "smo"]
+__all__ = [
+    "activation",
+    "arrays",
+    "dual_cd",
+    "gather",
+    "gram",
+    "newton",
+    "normalization",
+    "optimizer",
+    "pool",
+    "sgd",
+    "smo",
+]
