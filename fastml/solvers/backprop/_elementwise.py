@@ -1,11 +1,11 @@
-"""Nodes that keep the shape: activations, softmax, dropout, rescaling, penalties on outputs."""
+"""Activations, dropout, rescaling, penalties on outputs."""
 
 from typing import Any
 
 import numpy as np
 
 from fastml.solvers.backprop._dense import as_rows
-from fastml.solvers.backprop._node import Node, Penalty, Recorded, Recording
+from fastml.solvers.backprop._node import Node, Penalty, Recorded, Recording, Shape
 
 
 class Activation(Node):
@@ -30,83 +30,65 @@ class Activation(Node):
         return Recorded(out, backward)
 
 
-class Softmax(Node):
-    """Softmax over the last axis."""
+class RowActivation(Node):
+    """A function of all elements along the last axis: softmax, log_softmax or sparsemax."""
+
+    def __init__(self, name: str):
+        self.name = name
 
     def record(self, recording: Recording, x) -> Recorded:
         activation = recording.kernels.activation
         out = recording.array(x.shape)
-        recording(activation.softmax, as_rows(x), as_rows(out))
+        recording(getattr(activation, self.name), as_rows(x), as_rows(out))
+
+        def backward(dout, wanted):
+            if not wanted:
+                return None
+            recording(
+                getattr(activation, f"{self.name}_gradient"), as_rows(out), as_rows(dout), as_rows(dout)
+            )
+            return dout
+
+        return Recorded(out, backward)
+
+
+class GatedLinear(Node):
+    """``a * sigmoid(b)`` of the halves a and b of the last axis.
+
+    References
+    ----------
+    Y. Dauphin et al., "Language Modeling with Gated Convolutional Networks", ICML 2017.
+    """
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if input_shape[-1] % 2:
+            raise ValueError(f"glu halves the last axis, which must be even. Received: {input_shape}")
+        return (*input_shape[:-1], input_shape[-1] // 2)
+
+    def record(self, recording: Recording, x) -> Recorded:
+        out = recording.array((len(x), *self.output_shape(x.shape[1:])))
+        gate = recording.array(out.shape)
+        value, score = np.split(x, 2, axis=-1)
+        recording(_gated, value, score, gate, out)
 
         def backward(dout, wanted):
             if not wanted:
                 return None
             dx = recording.gradient(x.shape)
-            recording(activation.softmax_gradient, as_rows(out), as_rows(dout), as_rows(dx))
+            recording(_gated_gradient, dout, value, gate, *np.split(dx, 2, axis=-1))
             return dx
 
         return Recorded(out, backward)
 
 
-class LogSoftmax(Node):
-    """Logarithm of the softmax over the last axis."""
-
-    def record(self, recording: Recording, x) -> Recorded:
-        out = recording.array(x.shape)
-        recording(_log_softmax, x, out)
-
-        def backward(dout, wanted):
-            if not wanted:
-                return None
-            recording(_log_softmax_gradient, out, dout)
-            return dout
-
-        return Recorded(out, backward)
+def _gated(value, score, gate, out):
+    gate[...] = 0.5 * np.tanh(0.5 * score) + 0.5
+    np.multiply(value, gate, out=out)
 
 
-def _log_softmax(x, out):
-    np.subtract(x, x.max(axis=-1, keepdims=True), out=out)
-    out -= np.log(np.exp(out).sum(axis=-1, keepdims=True))
-
-
-def _log_softmax_gradient(out, dout):
-    dout -= np.exp(out) * dout.sum(axis=-1, keepdims=True)
-
-
-class Sparsemax(Node):
-    """The Euclidean projection of the last axis onto the simplex.
-
-    References
-    ----------
-    A. Martins and R. Astudillo, "From Softmax to Sparsemax", ICML 2016: algorithm 1 and equation 14.
-    """
-
-    def record(self, recording: Recording, x) -> Recorded:
-        out = recording.array(x.shape)
-        recording(_sparsemax, x, out)
-
-        def backward(dout, wanted):
-            if not wanted:
-                return None
-            recording(_sparsemax_gradient, out, dout)
-            return dout
-
-        return Recorded(out, backward)
-
-
-def _sparsemax(x, out):
-    ordered = -np.sort(-x, axis=-1)
-    sums = np.cumsum(ordered, axis=-1) - 1
-    counts = np.arange(1, x.shape[-1] + 1)
-    support = np.count_nonzero(counts * ordered > sums, axis=-1, keepdims=True)
-    threshold = np.take_along_axis(sums, support - 1, axis=-1) / support
-    np.maximum(x - threshold, 0, out=out)
-
-
-def _sparsemax_gradient(out, dout):
-    support = out > 0
-    dout *= support
-    dout -= support * (dout.sum(axis=-1, keepdims=True) / support.sum(axis=-1, keepdims=True))
+def _gated_gradient(dout, value, gate, dvalue, dscore):
+    dvalue[...] = dout * gate
+    dscore[...] = dvalue * value * (1 - gate)
 
 
 class Dropout(Node):

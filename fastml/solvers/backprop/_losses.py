@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from fastml.solvers.backprop import formulas
-from fastml.solvers.backprop._elementwise import Activation, Softmax
+from fastml.solvers.backprop._elementwise import Activation, RowActivation
 from fastml.solvers.backprop._node import Node, Recording, Shape
 
 
@@ -61,7 +61,7 @@ class SoftmaxCrossEntropy:
         self.from_logits = from_logits
 
     def absorbs(self, last: Node) -> bool:
-        return isinstance(last, Softmax) and not self.from_logits
+        return isinstance(last, RowActivation) and last.name == "softmax" and not self.from_logits
 
     def record(self, recording: Recording, scores, targets, factors, wanted) -> Scored:
         if targets.dtype != np.int32:
@@ -125,7 +125,7 @@ class Formula:
 
     def record(self, recording: Recording, scores, targets, factors, wanted) -> Scored:
         # The number of values depends on the formula: that of a sample's elements, or one for the batch.
-        values, _ = self.formula(np.ones_like(targets), np.full_like(scores, 0.5))
+        values, _ = self.formula(np.zeros_like(targets), np.full_like(scores, 0.5))
         losses = recording.array(np.shape(values), np.float64)
         gradient = recording.gradient(scores.shape) if wanted else None
         recording(_evaluate, self.formula, targets, scores, factors, losses, gradient)

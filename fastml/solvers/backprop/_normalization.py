@@ -52,12 +52,11 @@ class BatchNormalization(Node):
 
         def backward(dout, wanted):
             dx = recording.gradient(x.shape) if wanted else None
-            dgamma, dbeta = (_gradient(recording, parameter, channels) for parameter in (self.gamma, self.beta))
-            # The gradients of gamma and beta are sums that the one to the input needs anyway.
-            target = recording.array(x.shape) if dx is None else dx
+            dgamma, dbeta = (gradient_of(parameter, recording) for parameter in (self.gamma, self.beta))
+            target = None if dx is None else as_rows(dx)
             recording(
                 normalization.batch_gradient,
-                *(as_rows(x), as_rows(dout), gamma, mean, inverse_std, as_rows(target), dgamma, dbeta),
+                *(as_rows(x), as_rows(dout), gamma, mean, inverse_std, target, dgamma, dbeta),
             )
             return dx
 
@@ -77,10 +76,6 @@ class BatchNormalization(Node):
             return dout
 
         return Recorded(out, backward)
-
-
-def _gradient(recording: Recording, parameter: Parameter | None, channels: int):
-    return recording.array((channels,)) if parameter is None else gradient_of(parameter, recording)
 
 
 def _scale_by_moving(dout, gamma, variance, epsilon):
@@ -106,9 +101,9 @@ class LayerNormalization(Node):
         def backward(dout, wanted):
             dx = recording.gradient(x.shape) if wanted else None
             dgamma, dbeta = (
-                _gradient(recording, parameter, width).reshape(width) for parameter in (self.gamma, self.beta)
+                None if p is None else gradient_of(p, recording).reshape(width) for p in (self.gamma, self.beta)
             )
-            target = self._rows(recording.array(x.shape) if dx is None else dx)
+            target = None if dx is None else self._rows(dx)
             recording(
                 normalization.layer_gradient,
                 *(rows, self._rows(dout), gamma, mean, inverse_std, target, dgamma, dbeta),

@@ -23,13 +23,14 @@ class MaxPool(_Pool):
         out = self.out(recording, x)
         argmax = recording.array(out.shape, "int32")
         padding = window.padding_before(x.shape[1:3])
-        recording(pool.max_forward, x, out, argmax, window.size, window.strides, padding)
+        position = (window.size, window.strides, padding)
+        recording(pool.max_forward, x, out, argmax if recording.training else None, *position)
 
         def backward(dout, wanted):
             if not wanted:
                 return None
             dx = recording.gradient(x.shape)
-            recording(pool.max_gradient, dout, argmax, dx)
+            recording(pool.max_gradient, dout, argmax, dx, *position)
             return dx
 
         return Recorded(out, backward)

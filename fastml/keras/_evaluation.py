@@ -1,0 +1,22 @@
+"""What nodes compute from an array, outside of any model."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fastml.keras._device import device
+from fastml.solvers.backprop import Network, Node
+
+
+def evaluated(nodes: Sequence[Node], x: np.ndarray, training: bool = False) -> np.ndarray:
+    """The output of a batch ``x`` of float32 or float64."""
+    program = Network(nodes, x.shape[1:], x.dtype, device()).inference(len(x), as_in_training=training)
+    program.input[...] = x
+    program.run()
+    return np.array(program.predictions)
+
+
+def as_floats(x: object) -> np.ndarray:
+    """``x`` as an array of float32, or of float64 if it is one."""
+    array = np.asarray(x)
+    return array if array.dtype in (np.float32, np.float64) else array.astype(np.float32)

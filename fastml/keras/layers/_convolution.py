@@ -1,0 +1,416 @@
+"""Convolution."""
+
+from typing import Any
+
+from fastml.keras import activations, initializers, regularizers
+from fastml.keras._serialization import public
+from fastml.keras.layers._core import activation_nodes
+from fastml.keras.layers._layer import InputSpec, Layer, Shape, channels_last, refuse, standard_tuple
+from fastml.solvers import backprop
+from fastml.solvers.backprop import Window
+
+_layer = public("keras.layers")
+
+
+class _Convolution(Layer):
+    """What convolutions share: the window, the activation, the bias."""
+
+    def _set_window(self, kernel_size, strides, padding, data_format, dilation_rate, paddings) -> None:
+        rank = self.rank
+        self.kernel_size = standard_tuple(kernel_size, rank, "kernel_size")
+        self.strides = standard_tuple(strides, rank, "strides")
+        self.dilation_rate = standard_tuple(dilation_rate, rank, "dilation_rate")
+        self.padding = padding.lower()
+        if self.padding not in paddings:
+            raise ValueError(
+                f"The `padding` argument must be a list/tuple or one of {set(paddings)}. Received: {self.padding}"
+            )
+        self.data_format = channels_last(type(self).__name__, data_format)
+        self.input_spec = InputSpec(min_ndim=rank + 2)
+
+    rank = 2
+    filters: int | None
+
+    def _set_rest(self, activation, use_bias, bias_initializer, bias_regularizer, bias_constraint) -> None:
+        refuse(type(self).__name__, bias_constraint=bias_constraint)
+        self.activation = activations.get(activation)
+        self.use_bias = use_bias
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+
+    bias_constraint = None
+
+    def _check_strides(self) -> None:
+        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
+            raise ValueError(
+                "`strides > 1` not supported in conjunction with `dilation_rate > 1`. Received: "
+                f"strides={self.strides} and dilation_rate={self.dilation_rate}"
+            )
+
+    def _add_bias(self, n: int) -> None:
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight((n,), self.bias_initializer, True, self.bias_regularizer, "bias")
+
+    def _bias_parameter(self) -> Any:
+        return None if self.bias is None else self.bias.parameter
+
+    def _n_outputs(self, channels: int) -> int:
+        raise NotImplementedError
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != self.rank + 2:
+            raise ValueError(
+                f"Layer '{self.name}': kernel shape must have the same length as input, but received kernel of size "
+                f"{self.kernel_size} and input of shape {input_shape}."
+            )
+        sizes = []
+        for length, size, stride, dilation in zip(
+            input_shape[1:-1], self.kernel_size, self.strides, self.dilation_rate
+        ):
+            if length is None:
+                sizes.append(None)
+            elif self.padding == "valid":
+                sizes.append((length - dilation * (size - 1) - 1) // stride + 1)
+            else:
+                sizes.append((length - 1) // stride + 1)
+        if any(size is not None and size <= 0 for size in sizes):
+            raise ValueError(
+                f"Layer '{self.name}': computed output size would be zero or negative. Received `inputs shape="
+                f"{input_shape}`, `kernel size={self.kernel_size}`, `dilation_rate={self.dilation_rate}`, "
+                f"`strides={self.strides}`, `padding={self.padding}`."
+            )
+        return (input_shape[0], *sizes, self._n_outputs(input_shape[-1]))
+
+    def _images(self, nodes: list[backprop.Node], input_shape: tuple[int, ...]) -> list[backprop.Node]:
+        """For images, or for sequences as images of one row."""
+        if self.rank == 2:
+            return nodes
+        output_shape = self.compute_output_shape((None, *input_shape))[1:]
+        return [backprop.Reshape((1, *input_shape)), *nodes, backprop.Reshape(output_shape)]
+
+    def _window(self) -> Window:
+        if self.rank == 2:
+            return Window(self.kernel_size, self.strides, self.padding, self.dilation_rate)
+        return Window(
+            (1, *self.kernel_size), (1, *self.strides), self.padding, (1, *self.dilation_rate)
+        )
+
+
+class _Conv(_Convolution):
+    arguments = (
+        "filters",
+        "kernel_size",
+        "strides",
+        "padding",
+        "data_format",
+        "dilation_rate",
+        "groups",
+        "activation",
+        "use_bias",
+        "kernel_initializer",
+        "bias_initializer",
+        "kernel_regularizer",
+        "bias_regularizer",
+        "activity_regularizer",
+        "kernel_constraint",
+        "bias_constraint",
+    )
+    kernel_constraint = None
+    paddings: tuple[str, ...] = ("valid", "same")
+
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        strides=1,
+        padding="valid",
+        data_format=None,
+        dilation_rate=1,
+        groups=1,
+        activation=None,
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        **kwargs,
+    ):
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        refuse(type(self).__name__, kernel_constraint=kernel_constraint)
+        self._set_window(kernel_size, strides, padding, data_format, dilation_rate, self.paddings)
+        self._set_rest(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
+        self.filters, self.groups = filters, groups
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        _check_filters(filters)
+        if groups <= 0:
+            raise ValueError(f"The number of groups must be a positive integer. Received: groups={groups}.")
+        if filters % groups != 0:
+            raise ValueError(
+                "The number of filters must be evenly divisible by the number of groups. Received: "
+                f"groups={groups}, filters={filters}."
+            )
+        self._check_strides()
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        if channels is not None and channels % self.groups != 0:
+            raise ValueError(
+                "The number of input channels must be evenly divisible by the number of groups. Received "
+                f"groups={self.groups}, but the input has {channels} channels (full input shape is {input_shape})."
+            )
+        self.compute_output_shape(input_shape)
+        shape = (*self.kernel_size, None if channels is None else channels // self.groups, self.filters)
+        self.kernel = self.add_weight(shape, self.kernel_initializer, True, self.kernel_regularizer, "kernel")
+        self._add_bias(self.filters)
+        self.input_spec = InputSpec(min_ndim=self.rank + 2, axes={-1: channels})
+
+    def _n_outputs(self, channels):
+        return self.filters
+
+    def make_nodes(self, input_shape):
+        shape = self.kernel.shape if self.rank == 2 else (1, *self.kernel.shape)
+        conv = backprop.Conv(
+            self.kernel.parameter,
+            self._bias_parameter(),
+            self._window(),
+            self.groups,
+            filter_shape=shape,
+        )
+        return self._images([conv, *activation_nodes(self.activation)], input_shape)
+
+
+def _check_filters(filters: Any) -> None:
+    if filters <= 0:
+        raise ValueError(
+            "Invalid value for argument `filters`. Expected a strictly positive value. Received "
+            f"filters={filters}."
+        )
+
+
+@public("keras.layers", "Convolution2D")
+class Conv2D(_Conv):
+    """Convolution of images (height, width, channels).
+
+    Parameters
+    ----------
+    filters : int
+    kernel_size : int or tuple of two
+    strides : int or tuple of two, default=(1, 1)
+    padding : {"valid", "same"}, default="valid"
+    data_format : {None, "channels_last"}
+    dilation_rate : int or tuple of two, default=(1, 1)
+    groups : int, default=1
+    activation : str or function, default=None
+    use_bias : bool, default=True
+    kernel_initializer, bias_initializer : default="glorot_uniform", "zeros"
+    kernel_regularizer, bias_regularizer, activity_regularizer : default=None
+    **kwargs
+        See `Layer`.
+    """
+
+
+@public("keras.layers", "Convolution1D")
+class Conv1D(_Conv):
+    """Convolution of sequences (steps, channels); ``padding`` may be "causal". Otherwise as `Conv2D`."""
+
+    rank = 1
+    paddings = ("valid", "same", "causal")
+
+
+class _Depthwise(_Convolution):
+    """What convolves each channel by itself."""
+
+    depth_multiplier: int
+
+    def _check_multiplier(self) -> None:
+        if self.depth_multiplier <= 0:
+            raise ValueError(
+                "Invalid value for argument `depth_multiplier`. Expected a strictly positive value. Received "
+                f"depth_multiplier={self.depth_multiplier}."
+            )
+
+    def _depthwise_node(self, kernel, bias, input_shape) -> backprop.Node:
+        channels = input_shape[-1]
+        shape = (*self.kernel_size, 1, channels * self.depth_multiplier)
+        return backprop.Conv(kernel.parameter, bias, self._window(), channels, filter_shape=shape)
+
+
+@_layer
+class DepthwiseConv2D(_Depthwise):
+    """Convolution of each channel by itself, with ``depth_multiplier`` filters; otherwise as `Conv2D`."""
+
+    arguments = (
+        "depth_multiplier",
+        "kernel_size",
+        "strides",
+        "padding",
+        "data_format",
+        "dilation_rate",
+        "activation",
+        "use_bias",
+        "depthwise_initializer",
+        "bias_initializer",
+        "depthwise_regularizer",
+        "bias_regularizer",
+        "activity_regularizer",
+        "depthwise_constraint",
+        "bias_constraint",
+    )
+    depthwise_constraint = None
+
+    def __init__(
+        self,
+        kernel_size,
+        strides=(1, 1),
+        padding="valid",
+        depth_multiplier=1,
+        data_format=None,
+        dilation_rate=(1, 1),
+        activation=None,
+        use_bias=True,
+        depthwise_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        depthwise_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        depthwise_constraint=None,
+        bias_constraint=None,
+        **kwargs,
+    ):
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        refuse("DepthwiseConv2D", depthwise_constraint=depthwise_constraint)
+        self._set_window(kernel_size, strides, padding, data_format, dilation_rate, ("valid", "same"))
+        self._set_rest(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
+        self.depth_multiplier = depth_multiplier
+        self.depthwise_initializer = initializers.get(depthwise_initializer)
+        self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
+        self._check_multiplier()
+        self._check_strides()
+        _check_square_strides(self)
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        self.compute_output_shape(input_shape)
+        shape = (*self.kernel_size, channels, self.depth_multiplier)
+        self.kernel = self.add_weight(
+            shape, self.depthwise_initializer, True, self.depthwise_regularizer, "kernel"
+        )
+        self._add_bias(channels * self.depth_multiplier)
+        self.input_spec = InputSpec(min_ndim=4, axes={-1: channels})
+
+    def _n_outputs(self, channels):
+        return None if channels is None else channels * self.depth_multiplier
+
+    def make_nodes(self, input_shape):
+        node = self._depthwise_node(self.kernel, self._bias_parameter(), input_shape)
+        return [node, *activation_nodes(self.activation)]
+
+
+def _check_square_strides(layer: _Convolution) -> None:
+    # TensorFlow's depthwise convolution refuses them, and with it Keras.
+    if len(set(layer.strides)) > 1:
+        raise ValueError(
+            f"{type(layer).__name__}: strides of height and width must be equal. Received: strides={layer.strides}"
+        )
+
+
+@public("keras.layers", "SeparableConvolution2D")
+class SeparableConv2D(_Depthwise):
+    """Convolution of each channel by itself, then of all of them pixel by pixel; otherwise as `Conv2D`."""
+
+    arguments = (
+        "filters",
+        "kernel_size",
+        "strides",
+        "padding",
+        "data_format",
+        "depth_multiplier",
+        "dilation_rate",
+        "activation",
+        "use_bias",
+        "depthwise_initializer",
+        "pointwise_initializer",
+        "bias_initializer",
+        "depthwise_regularizer",
+        "pointwise_regularizer",
+        "bias_regularizer",
+        "activity_regularizer",
+        "depthwise_constraint",
+        "pointwise_constraint",
+        "bias_constraint",
+    )
+    depthwise_constraint = pointwise_constraint = None
+
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        strides=(1, 1),
+        padding="valid",
+        data_format=None,
+        dilation_rate=(1, 1),
+        depth_multiplier=1,
+        activation=None,
+        use_bias=True,
+        depthwise_initializer="glorot_uniform",
+        pointwise_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        depthwise_regularizer=None,
+        pointwise_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        depthwise_constraint=None,
+        pointwise_constraint=None,
+        bias_constraint=None,
+        **kwargs,
+    ):
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        refuse(
+            "SeparableConv2D",
+            depthwise_constraint=depthwise_constraint,
+            pointwise_constraint=pointwise_constraint,
+        )
+        self._set_window(kernel_size, strides, padding, data_format, dilation_rate, ("valid", "same"))
+        self._set_rest(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
+        self.filters, self.depth_multiplier = filters, depth_multiplier
+        self.depthwise_initializer = initializers.get(depthwise_initializer)
+        self.pointwise_initializer = initializers.get(pointwise_initializer)
+        self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
+        self.pointwise_regularizer = regularizers.get(pointwise_regularizer)
+        _check_filters(filters)
+        self._check_multiplier()
+        self._check_strides()
+        _check_square_strides(self)
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        self.compute_output_shape(input_shape)
+        self.depthwise_kernel = self.add_weight(
+            (*self.kernel_size, channels, self.depth_multiplier),
+            self.depthwise_initializer,
+            True,
+            self.depthwise_regularizer,
+            "depthwise_kernel",
+        )
+        self.pointwise_kernel = self.add_weight(
+            (1, 1, channels * self.depth_multiplier, self.filters),
+            self.pointwise_initializer,
+            True,
+            self.pointwise_regularizer,
+            "pointwise_kernel",
+        )
+        self._add_bias(self.filters)
+        self.input_spec = InputSpec(min_ndim=4, axes={-1: channels})
+
+    def _n_outputs(self, channels):
+        return self.filters
+
+    def make_nodes(self, input_shape):
+        depthwise = self._depthwise_node(self.depthwise_kernel, None, input_shape)
+        pointwise = backprop.Conv(self.pointwise_kernel.parameter, self._bias_parameter(), Window((1, 1)))
+        return [depthwise, pointwise, *activation_nodes(self.activation)]

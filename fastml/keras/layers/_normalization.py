@@ -1,0 +1,229 @@
+"""Normalisation."""
+
+from typing import Any
+
+from fastml.keras import initializers, regularizers
+from fastml.keras._serialization import public
+from fastml.keras.layers._core import over_last_axis
+from fastml.keras.layers._layer import InputSpec, Layer, refuse
+from fastml.solvers import backprop
+
+_layer = public("keras.layers")
+
+
+class _Normalization(Layer):
+    """What both share: gamma and beta."""
+
+    gamma_constraint = beta_constraint = None
+
+    def _set_scale(self, center, scale, beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer):
+        self.center, self.scale = center, scale
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+        self.beta_regularizer = regularizers.get(beta_regularizer)
+        self.gamma_regularizer = regularizers.get(gamma_regularizer)
+        self.gamma: Any = None
+        self.beta: Any = None
+
+    def _add_scale(self, shape):
+        if self.scale:
+            self.gamma = self.add_weight(shape, self.gamma_initializer, True, self.gamma_regularizer, "gamma")
+        if self.center:
+            self.beta = self.add_weight(shape, self.beta_initializer, True, self.beta_regularizer, "beta")
+
+    def _scale_parameters(self):
+        return (None if variable is None else variable.parameter for variable in (self.gamma, self.beta))
+
+
+@_layer
+class BatchNormalization(_Normalization):
+    """Each channel normalised over the batch; in inference, by moving means.
+
+    Parameters
+    ----------
+    axis : int, default=-1
+        That of the channels.
+    momentum : float, default=0.99
+        How much of the moving mean and variance stays in a step.
+    epsilon : float, default=1e-3
+    center, scale : bool, default=True
+        Whether there is a beta, and a gamma.
+    beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer
+    beta_regularizer, gamma_regularizer
+    **kwargs
+        See `Layer`. Not ``trainable``, it normalises by moving means in training, too.
+    """
+
+    arguments = (
+        "axis",
+        "momentum",
+        "epsilon",
+        "center",
+        "scale",
+        "beta_initializer",
+        "gamma_initializer",
+        "moving_mean_initializer",
+        "moving_variance_initializer",
+        "beta_regularizer",
+        "gamma_regularizer",
+        "beta_constraint",
+        "gamma_constraint",
+        "synchronized",
+        "renorm",
+        "renorm_clipping",
+        "renorm_momentum",
+    )
+    synchronized, renorm, renorm_clipping, renorm_momentum = False, False, None, 0.99
+
+    def __init__(
+        self,
+        axis=-1,
+        momentum=0.99,
+        epsilon=0.001,
+        center=True,
+        scale=True,
+        beta_initializer="zeros",
+        gamma_initializer="ones",
+        moving_mean_initializer="zeros",
+        moving_variance_initializer="ones",
+        beta_regularizer=None,
+        gamma_regularizer=None,
+        beta_constraint=None,
+        gamma_constraint=None,
+        renorm=False,
+        renorm_clipping=None,
+        renorm_momentum=0.99,
+        synchronized=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        refuse(
+            "BatchNormalization",
+            beta_constraint=beta_constraint,
+            gamma_constraint=gamma_constraint,
+            renorm=renorm or None,
+            renorm_clipping=renorm_clipping,
+            synchronized=synchronized or None,
+        )
+        self.axis, self.momentum, self.epsilon = int(axis), float(momentum), float(epsilon)
+        self._set_scale(
+            center, scale, beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer
+        )
+        self.moving_mean_initializer = initializers.get(moving_mean_initializer)
+        self.moving_variance_initializer = initializers.get(moving_variance_initializer)
+
+    def build(self, input_shape):
+        self.compute_output_shape(input_shape)
+        channels = input_shape[self.axis]
+        self._add_scale((channels,))
+        self.moving_mean = self.add_weight(
+            (channels,), self.moving_mean_initializer, trainable=False, name="moving_mean"
+        )
+        self.moving_variance = self.add_weight(
+            (channels,), self.moving_variance_initializer, trainable=False, name="moving_variance"
+        )
+        self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: channels})
+
+    def compute_output_shape(self, input_shape):
+        if not -len(input_shape) <= self.axis < len(input_shape):
+            raise ValueError(
+                f"Axis {self.axis} is out of bounds for input shape {input_shape}. Received: axis={self.axis}"
+            )
+        return tuple(input_shape)
+
+    def make_nodes(self, input_shape):
+        node = backprop.BatchNormalization(
+            *self._scale_parameters(),
+            self.moving_mean.parameter,
+            self.moving_variance.parameter,
+            self.momentum,
+            self.epsilon,
+            frozen=not self.trainable,
+        )
+        return over_last_axis([node], self.axis, len(input_shape))
+
+
+@_layer
+class LayerNormalization(_Normalization):
+    """Each sample normalised over its last axes.
+
+    Parameters
+    ----------
+    axis : int or list of int, default=-1
+        The last one, or the last ones.
+    epsilon : float, default=1e-3
+    center, scale : bool, default=True
+        Whether there is a beta, and a gamma.
+    beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer
+    **kwargs
+        See `Layer`.
+    """
+
+    arguments = (
+        "axis",
+        "epsilon",
+        "center",
+        "scale",
+        "rms_scaling",
+        "beta_initializer",
+        "gamma_initializer",
+        "beta_regularizer",
+        "gamma_regularizer",
+        "beta_constraint",
+        "gamma_constraint",
+    )
+    rms_scaling = False
+
+    def __init__(
+        self,
+        axis=-1,
+        epsilon=0.001,
+        center=True,
+        scale=True,
+        beta_initializer="zeros",
+        gamma_initializer="ones",
+        beta_regularizer=None,
+        gamma_regularizer=None,
+        beta_constraint=None,
+        gamma_constraint=None,
+        rms_scaling=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        refuse(
+            "LayerNormalization",
+            beta_constraint=beta_constraint,
+            gamma_constraint=gamma_constraint,
+            rms_scaling=rms_scaling or None,
+        )
+        if not isinstance(axis, int | list | tuple):
+            raise TypeError(
+                "Expected an int or a list/tuple of ints for the argument 'axis', but received instead: "
+                f"axis={axis}"
+            )
+        self.axis = axis if isinstance(axis, int) else list(axis)
+        self.epsilon = epsilon
+        self._set_scale(
+            center, scale, beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer
+        )
+
+    def _n_axes(self, input_shape) -> int:
+        n = len(input_shape)
+        given = [self.axis] if isinstance(self.axis, int) else self.axis
+        if any(not -n <= axis < n for axis in given):
+            raise ValueError(f"Axis {self.axis} is out of bounds for input shape {input_shape}.")
+        axes = sorted({axis % n for axis in given})
+        if axes != list(range(n - len(axes), n)) or 0 in axes:
+            raise ValueError(
+                f"Layer '{self.name}': LayerNormalization is over the last axes of a sample. Received: axis={self.axis} "
+                f"for input shape {input_shape}"
+            )
+        return len(axes)
+
+    def build(self, input_shape):
+        n_axes = self._n_axes(input_shape)
+        self._add_scale(tuple(input_shape[-n_axes:]))
+
+    def make_nodes(self, input_shape):
+        n_axes = self._n_axes((None, *input_shape))
+        return [backprop.LayerNormalization(*self._scale_parameters(), n_axes, self.epsilon)]
