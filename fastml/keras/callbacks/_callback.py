@@ -1,7 +1,7 @@
 """What callbacks are made of, and the list that a model calls."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 Logs = dict[str, Any] | None
@@ -149,6 +149,19 @@ class CallbackList(Callback):
                 or (hook in through and _differs(callback, through[hook], getattr(Callback, through[hook])))
             ]
         return self._listeners[hook]
+
+    def batch_end(self, hook: str, batch: int, logs: Callable[[], dict[str, Any]]) -> None:
+        """Tell those who listen; the numbers are computed if somebody is to see them."""
+        from fastml.keras.callbacks._progress import ProgbarLogger
+
+        methods = self.listeners(hook)
+        if len(methods) == 1 and isinstance(methods[0].__self__, ProgbarLogger) and not methods[0].__self__.is_due():
+            methods[0].__self__.seen = batch + 1
+            return
+        if methods:
+            values = logs()
+            for method in methods:
+                method(batch, values)
 
     def call(self, hook: str, *args: Any, logs: Logs = None) -> None:
         for method in self.listeners(hook):

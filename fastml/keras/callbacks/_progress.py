@@ -153,14 +153,13 @@ class ProgbarLogger(Callback):
         self.verbose = 1 if params["verbose"] == "auto" else params["verbose"]
         self.epochs, self.target = params["epochs"], params["steps"]
 
-    def wants_logs(self) -> bool:
+    def is_due(self) -> bool:
         """Whether it would show the logs of this step."""
         return self.progbar is not None and self.progbar.is_due()
 
     def _begin(self):
         self.seen = 0
-        names = getattr(self.model, "metrics_names", [])
-        self.progbar = Progbar(self.target, verbose=self.verbose, stateful_metrics=[*names, "loss"])
+        self.progbar = Progbar(self.target, verbose=self.verbose)
 
     def on_train_begin(self, logs=None):
         self._in_fit = True

@@ -119,6 +119,7 @@ class Layer:
         self._trainable = trainable
         self._weights: list[LayerVariable] = []
         self._build_input_shape: Shape | None = None
+        self._input_shape: Shape | None = None
         self.input_spec: InputSpec | None = None
         self.built = False
         self.path = self.name
@@ -157,7 +158,12 @@ class Layer:
             self.build(input_shape)
             self._build_input_shape = input_shape
             self.built = True
+        self._input_shape = input_shape
         return tuple(self.compute_output_shape(input_shape))
+
+    def output_shape_or_none(self) -> Shape | None:
+        """For the inputs that it was built for, or used with first."""
+        return None if self._input_shape is None else self.compute_output_shape(self._input_shape)
 
     def nodes(self, input_shape: tuple[int, ...]) -> list[Node]:
         """All nodes of the layer, its penalty on outputs included."""

@@ -179,13 +179,11 @@ class Optimizer:
         else:
             self._learning_rate = Variable(np.array(value, np.float32), "learning_rate")
 
-    def begin_step(self) -> float:
-        """The step's learning rate; the step is counted."""
+    def next_rate(self) -> float:
+        """The learning rate of the step to come, which is counted once it is done."""
         assert self.rule is not None
-        rate = float(self.learning_rate)
         self.rule.iterations = int(self._iterations)
-        self._iterations.value[()] += 1
-        return rate
+        return float(self.learning_rate)
 
     # Weight decay
 

@@ -179,6 +179,7 @@ class Network:
             parameter.value = self.part(self.weights, parameter)
             parameter.value[...] = values
             parameter.gradient = self.part(self.gradients, parameter)
+        self._views = [parameter.value for parameter in self.trained]
 
     def vector(self) -> Any:
         """Zeros, laid out as the weights."""
@@ -194,6 +195,11 @@ class Network:
     def part(self, vector: Any, parameter: Parameter) -> Any:
         """The part of ``vector`` that belongs to a trained parameter, in its shape."""
         return vector[self.span(parameter)].reshape(parameter.shape)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether no other network has taken its parameters since."""
+        return all(p.value is view for p, view in zip(self.trained, self._views))
 
     # Programs
 

@@ -1,0 +1,235 @@
+"""What ``fit``, ``evaluate`` and ``predict`` are given, as batches."""
+
+import math
+import types
+import warnings
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastml.keras.random import shuffling_generator
+
+_DTYPES = (np.uint8, np.float32, np.float64)
+
+
+class Samples(NamedTuple):
+    """Inputs, and what there is of targets and weights."""
+
+    x: Any
+    y: Any = None
+    sample_weight: Any = None
+
+
+def unpack_x_y_sample_weight(data: Any) -> Samples:
+    """A batch that is ``x``, ``(x,)``, ``(x, y)`` or ``(x, y, sample_weight)``."""
+    if not isinstance(data, tuple | list):
+        return Samples(data)
+    if not 1 <= len(data) <= 3:
+        raise ValueError(
+            f"Data is expected to be in format `x`, `(x,)`, `(x, y)`, or `(x, y, sample_weight)`, found: {data}"
+        )
+    return Samples(*data)
+
+
+def as_array(values: Any, what: str) -> np.ndarray:
+    """An argument as an array.
+
+    Raises
+    ------
+    ValueError
+        If it is none, a list of numbers for one.
+    """
+    if isinstance(values, list | tuple) and len(values) == 1 and hasattr(values[0], "shape"):
+        values = values[0]
+    if not hasattr(values, "shape") and not hasattr(values, "__array__"):
+        raise ValueError(f"Unrecognized data type: {what}={values} (of type {type(values)})")
+    if hasattr(values, "tocsr"):
+        raise ValueError(f"Sparse matrices are not supported by fastml.keras: {what} must be an array.")
+    array = np.asarray(values)
+    if array.ndim == 0:
+        raise ValueError(f"The arrays must be at least rank 1. Received: {what}={values} of rank 0.")
+    return array
+
+
+def standard_input(x: Any) -> np.ndarray:
+    """Inputs in C order, as uint8, float32 or float64.
+
+    Raises
+    ------
+    ValueError
+        If they are no numbers.
+    """
+    array = as_array(x, "x")
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"Invalid dtype: {array.dtype}. The input of a model must be numbers.")
+    if array.dtype not in _DTYPES:
+        array = array.astype(np.float32)
+    return np.ascontiguousarray(array)
+
+
+def check_cardinality(samples: Samples) -> None:
+    """Raise a ValueError if there are none, or not as many inputs as targets and weights."""
+    sizes = {name: len(values) for name, values in samples._asdict().items() if values is not None}
+    if len(set(sizes.values())) > 1:
+        lines = "".join(f"'{name}' sizes: {size}\n" for name, size in sizes.items())
+        raise ValueError(
+            "Data cardinality is ambiguous. Make sure all arrays contain the same number of samples."
+            f"{lines}"
+        )
+    if sizes["x"] == 0:
+        raise ValueError("Expected input data to be non-empty.")
+
+
+def class_weights(y: np.ndarray, class_weight: dict[int, float]) -> np.ndarray:
+    """The weight of each sample's class; 1 for those that are not named."""
+    labels = y
+    if labels.ndim > 1:
+        labels = labels[..., 0] if labels.shape[-1] == 1 else labels.argmax(axis=-1)
+    labels = np.round(labels).astype(np.int64)
+    weights = np.ones(labels.shape, np.float32)
+    for label, weight in class_weight.items():
+        weights[labels == label] = weight
+    return weights
+
+
+def train_validation_split(samples: Samples, validation_split: float) -> tuple[Samples, Samples]:
+    """The first samples, and the last.
+
+    Raises
+    ------
+    ValueError
+        If one of both would be empty, or if the data are no arrays.
+    """
+    if isinstance(samples.x, types.GeneratorType) or not hasattr(samples.x, "shape"):
+        raise ValueError(
+            "Argument `validation_split` is only supported for tensors or NumPy arrays. Found incompatible type in the "
+            f"input: {type(samples.x)}"
+        )
+    n = len(samples.x)
+    split_at = math.floor(n * (1.0 - validation_split))
+    if split_at in (0, n):
+        raise ValueError(
+            f"Training data contains {n} samples, which is not sufficient to split it into a validation and training "
+            f"set as specified by `validation_split={validation_split}`. Either provide more data, or a different "
+            "value for the `validation_split` argument."
+        )
+    arrays = [None if values is None else np.asarray(values) for values in samples]
+    first, last = (
+        Samples(*(None if values is None else values[part] for values in arrays))
+        for part in (slice(split_at), slice(split_at, None))
+    )
+    return first, last
+
+
+class ArrayBatches:
+    """Batches of a data set in memory, as indices of rows.
+
+    Attributes
+    ----------
+    num_batches : int
+    """
+
+    def __init__(self, n: int, batch_size: int | None, steps: int | None = None, shuffle: Any = False):
+        if not batch_size:
+            batch_size = math.ceil(n / steps) if steps else 32
+        self.n, self.batch_size, self.shuffle = n, int(batch_size), shuffle
+        self.num_batches = math.ceil(n / self.batch_size)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        order = np.arange(self.n, dtype=np.int64)
+        generator = shuffling_generator().generator() if self.shuffle else None
+        if generator is not None and self.shuffle != "batch":
+            order = generator.permutation(self.n)
+        for first in range(0, self.n, self.batch_size):
+            rows = order[first : first + self.batch_size]
+            yield generator.permutation(rows) if generator is not None and self.shuffle == "batch" else rows
+
+
+class IterableBatches:
+    """Batches that a generator, or an object that can be iterated again and again, gives.
+
+    Attributes
+    ----------
+    num_batches : int or None
+        None where that is not known.
+    first : Samples
+        The first batch, which is not lost.
+    """
+
+    def __init__(self, batches: Iterable[Any]):
+        self.num_batches = len(batches) if hasattr(batches, "__len__") else None
+        self._is_exhaustible = isinstance(batches, Iterator)
+        self._batches = batches
+        self._iterator: Iterator[Any] | None = iter(batches)
+        try:
+            self.first = self._checked(next(self._iterator))
+        except StopIteration:
+            raise ValueError(
+                "When passing a Python generator to a Keras model, the generator must yield at least one batch. "
+                "Received an empty generator."
+            ) from None
+        self._has_first = True
+
+    def __iter__(self) -> Iterator[Samples]:
+        if self._has_first:
+            self._has_first = False
+            yield self.first
+        elif not self._is_exhaustible:
+            self._iterator = iter(self._batches)
+        assert self._iterator is not None
+        for batch in self._iterator:
+            yield self._checked(batch)
+
+    @staticmethod
+    def _checked(batch: Any) -> Samples:
+        if not isinstance(batch, tuple | list | np.ndarray):
+            raise ValueError(
+                "When passing a Python generator to a Keras model, the generator must return a tuple, either (input,) "
+                f"or (inputs, targets) or (inputs, targets, sample_weights). Received: {batch}"
+            )
+        samples = unpack_x_y_sample_weight(batch)
+        check_cardinality(samples)
+        return samples
+
+
+def is_batches(x: Any) -> bool:
+    """Whether an argument is an iterable of batches rather than an array."""
+    if hasattr(x, "shape") or hasattr(x, "__array__") or isinstance(x, list | tuple | dict | str):
+        return False
+    return isinstance(x, Iterable) or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
+
+
+class Epochs:
+    """Epoch after epoch of batches; with ``steps_per_epoch`` an epoch goes on where the last one ended."""
+
+    def __init__(self, batches: Any, steps_per_epoch: int | None = None):
+        self.batches, self.steps_per_epoch = batches, steps_per_epoch
+        self._stream: Iterator[Any] | None = None
+
+    @property
+    def num_batches(self) -> int | None:
+        return self.steps_per_epoch or self.batches.num_batches
+
+    def __iter__(self) -> Iterator[Any]:
+        """The batches of one epoch."""
+        if not self.steps_per_epoch:
+            yield from self.batches
+            return
+        if self._stream is None:
+            self._stream = iter(self.batches)
+        for step in range(self.steps_per_epoch):
+            batch = next(self._stream, None)
+            if batch is None:
+                if step > 0:
+                    warnings.warn(
+                        "Your input ran out of data; interrupting training. Make sure that your dataset or generator "
+                        "can generate at least `steps_per_epoch * epochs` batches.",
+                        stacklevel=3,
+                    )
+                    return
+                self._stream = iter(self.batches)
+                batch = next(self._stream, None)
+                if batch is None:
+                    return
+            yield batch

@@ -1,0 +1,318 @@
+"""Sequential models: their layers, shapes, weights and configuration."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastml.keras._device import device
+from fastml.keras._serialization import deserialize_keras_object, public, serialize_keras_object
+from fastml.keras.layers import InputLayer
+from fastml.keras.layers._layer import Layer, Shape
+from fastml.keras.models._data import standard_input
+from fastml.keras.models._summary import print_summary
+from fastml.keras.models._trainer import Trainer
+from fastml.solvers.backprop import Network, Node
+
+
+@public("keras", "keras.Model")
+class Model(Trainer, Layer):
+    """The base of `Sequential`, which is the one kind of model there is."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> "Model":
+        if not issubclass(cls, Sequential):
+            raise NotImplementedError(
+                "fastml.keras has Sequential models only: no functional models (Model(inputs, outputs)) and no "
+                "subclasses of Model."
+            )
+        return super().__new__(cls)
+
+
+@public("keras")
+class Sequential(Model):
+    """Layers in a row.
+
+    Parameters
+    ----------
+    layers : sequence of Layer, default=None
+        The first may be an `Input`.
+    trainable : bool, default=True
+    name : str, default=None
+    """
+
+    def __init__(self, layers: Sequence[Layer] | None = None, trainable: bool = True, name: str | None = None):
+        Layer.__init__(self, trainable=True, name=name)
+        Trainer.__init__(self)
+        self._layers: list[Layer] = []
+        self._network: Network | None = None
+        self._network_key: Any = None
+        for layer in layers or ():
+            self._append(layer)
+        self._maybe_build()
+        if not trainable:
+            self.trainable = False
+
+    # Layers
+
+    def add(self, layer: Layer, rebuild: bool = True) -> None:
+        """Put a layer behind the others.
+
+        Raises
+        ------
+        ValueError
+            If it is none, or has the name of another.
+        """
+        self._append(layer)
+        if rebuild:
+            self._maybe_build()
+
+    def _append(self, layer: Any) -> None:
+        if not self._layers and getattr(layer, "_input_shape_arg", None) is not None:
+            self._append(InputLayer(shape=layer._input_shape_arg))
+        if not isinstance(layer, Layer):
+            raise ValueError(
+                f"Only instances of `keras.Layer` can be added to a Sequential model. Received: {layer} (of type "
+                f"{type(layer)})"
+            )
+        if any(other.name == layer.name and other is not layer for other in self._layers):
+            raise ValueError(
+                f"All layers added to a Sequential model should have unique names. Name '{layer.name}' is already the "
+                "name of a layer in this model. Update the `name` argument to pass a unique name."
+            )
+        if isinstance(layer, InputLayer) and self._layers and isinstance(self._layers[0], InputLayer):
+            raise ValueError(
+                f"Sequential model '{self.name}' has already been configured to use input shape "
+                f"{self._layers[0].batch_shape}. You cannot add a different Input layer to it."
+            )
+        self._layers.append(layer)
+        self.built = False
+
+    def pop(self, rebuild: bool = True) -> Layer:
+        """Take the last layer off."""
+        layer = self._layers.pop()
+        self.built = False
+        if rebuild:
+            self._maybe_build()
+        return layer
+
+    @property
+    def layers(self) -> list[Layer]:
+        """All but the `Input`."""
+        return [layer for layer in self._layers if not isinstance(layer, InputLayer)]
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """The layer of a name, or at a place."""
+        if index is not None and name is not None:
+            raise ValueError(
+                f"Provide only a layer name or a layer index. Received: index={index}, name={name}."
+            )
+        if index is not None:
+            if len(self.layers) <= index:
+                raise ValueError(
+                    f"Was asked to retrieve layer at index {index} but model only has {len(self.layers)} layers."
+                )
+            return self.layers[index]
+        if name is None:
+            raise ValueError("Provide either a layer name or layer index at `get_layer`.")
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise ValueError(
+            f"No such layer: {name}. Existing layers are: {[layer.name for layer in self.layers]}."
+        )
+
+    # Building
+
+    def _maybe_build(self) -> None:
+        if len(self._layers) > 1 and isinstance(self._layers[0], InputLayer):
+            self.build(self._layers[0].batch_shape)
+
+    def build(self, input_shape: Shape | None = None) -> None:
+        """Make all variables, for inputs of a shape (whose first axis is the batch).
+
+        Raises
+        ------
+        ValueError
+            If a layer does not take what comes before it.
+        """
+        if input_shape is None:
+            return
+        if not self._layers:
+            raise ValueError(
+                f"Sequential model {self.name} cannot be built because it has no layers. Call `model.add(layer)`."
+            )
+        input_shape = tuple(input_shape)
+        if not isinstance(self._layers[0], InputLayer):
+            self._layers.insert(0, InputLayer(batch_shape=(None, *input_shape[1:])))
+        elif self._layers[0].batch_shape[1:] != input_shape[1:]:
+            raise ValueError(
+                f"Sequential model '{self.name}' has already been configured to use input shape "
+                f"{self._layers[0].batch_shape}. You cannot build it with input_shape {input_shape}"
+            )
+        shape: Shape = self._layers[0].batch_shape
+        for layer in self.layers:
+            shape = layer.ensure_built(shape, f"{self.path}/{layer.name}")
+        self._build_input_shape = self._layers[0].batch_shape
+        self.built = True
+
+    def ensure_built(self, input_shape: Shape, path: str | None = None) -> Shape:
+        """Build it as a layer of another model."""
+        if not self.built:
+            self.path = path or self.path
+            self.build(input_shape)
+        return self.compute_output_shape(input_shape)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        shape = tuple(input_shape)
+        for layer in self.layers:
+            shape = layer.compute_output_shape(shape)
+        return shape
+
+    @property
+    def input_shape(self) -> Shape:
+        """Of a batch, None standing for its size."""
+        if not self.built:
+            raise AttributeError(f"Sequential model '{self.name}' has no defined input shape yet.")
+        return self._layers[0].batch_shape  # type: ignore[attr-defined]
+
+    @property
+    def output_shape(self) -> Shape:
+        """Of a batch, None standing for its size."""
+        if not self.built:
+            raise AttributeError(f"Sequential model '{self.name}' has no defined output shape yet.")
+        return self.compute_output_shape(self.input_shape)
+
+    # Variables: layer by layer
+
+    @property
+    def weights(self) -> list[Any]:
+        return [variable for layer in self.layers for variable in layer.weights]
+
+    @property
+    def variables(self) -> list[Any]:
+        return [variable for layer in self.layers for variable in layer.variables]
+
+    @property
+    def trainable(self) -> bool:
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        for layer in self._layers:
+            layer.trainable = value
+
+    @property
+    def losses(self) -> list[float]:
+        return [loss for layer in self.layers for loss in layer.losses]
+
+    # Computation
+
+    def make_nodes(self, input_shape: tuple[int, ...]) -> list[Node]:
+        nodes: list[Node] = []
+        shape: Shape = (None, *input_shape)
+        for layer in self.layers:
+            nodes += layer.nodes(shape[1:])  # type: ignore[arg-type]
+            shape = layer.compute_output_shape(shape)
+        return nodes
+
+    def network(self, sample_shape: tuple[int, ...]) -> Network:
+        """The network for samples of a shape: the one at hand, unless something has changed."""
+        if not self.built:
+            self.build((None, *sample_shape))
+        dtypes = {layer.dtype for layer in self.layers}
+        if len(dtypes) != 1:
+            raise ValueError(f"All layers of a model must have one dtype. Received: {sorted(dtypes)}")
+        key = (
+            sample_shape,
+            device(),
+            tuple((id(layer), layer.trainable) for layer in _leaves(self)),
+            tuple((id(v), v.trainable) for v in self.weights),
+        )
+        network = self._network
+        if network is None or self._network_key != key or not network.is_current:
+            nodes = self.make_nodes(sample_shape)
+            network = Network(nodes, sample_shape, np.dtype(dtypes.pop()), device())
+            self._network, self._network_key = network, key
+        return network
+
+    def adapted(self, x: Any) -> np.ndarray:
+        """Inputs of the model's shape; an axis of length 1 at the end is added or taken off.
+
+        Raises
+        ------
+        ValueError
+            If they have another shape.
+        """
+        x = standard_input(x)
+        if not self.built:
+            if not self._layers:
+                raise ValueError(
+                    f"Sequential model {self.name} cannot be built because it has no layers. Call `model.add(layer)`."
+                )
+            self.build((None, *x.shape[1:]))
+        expected = self.input_shape
+        if x.ndim == len(expected) + 1 and x.shape[-1] == 1:
+            x = x[..., 0]
+        elif x.ndim == len(expected) - 1 and expected[-1] == 1:
+            x = x[..., None]
+        fits = x.ndim == len(expected) and all(e in (None, size) for e, size in zip(expected[1:], x.shape[1:]))
+        if not fits:
+            raise ValueError(
+                f'Exception encountered when calling {self.name}: input 0 of layer "{self.layers[0].name}" is '
+                f"incompatible with the layer: expected shape={expected}, found shape={(None, *x.shape[1:])}"
+            )
+        return np.ascontiguousarray(x)
+
+    def __call__(self, inputs: Any, training: bool = False) -> np.ndarray:
+        """The output for an array of samples."""
+        x = self.adapted(inputs)
+        network = self.network(x.shape[1:])
+        program = network.inference(len(x), as_in_training=training)
+        network.kernels.gather.rows(x, np.arange(len(x)), program.input, network.scale, network.offset)
+        program.run()
+        return np.array(network.kernels.arrays.fetch(program.predictions))
+
+    # Configuration
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Any = None,
+        print_fn: Any = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Any = None,
+    ) -> None:
+        """Print a table of the layers. ``expand_nested`` and ``layer_range`` are accepted and change nothing."""
+        print_summary(self, line_length, positions, print_fn, show_trainable)
+
+    def get_config(self) -> dict[str, Any]:
+        config = {"name": self.name, "trainable": self._trainable, "dtype": Layer.get_config(self)["dtype"]}
+        config["layers"] = [serialize_keras_object(layer) for layer in self._layers]
+        if self.built:
+            config["build_input_shape"] = self.input_shape
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Sequential":
+        if "name" not in config or "layers" not in config:
+            raise ValueError(
+                "A Sequential model configuration must be a dictionary containing the 'name' and 'layers' keys. "
+                f"Received: config={config}"
+            )
+        layers = [deserialize_keras_object(layer, custom_objects) for layer in config["layers"]]
+        model = cls(layers, name=config["name"])
+        shape = config.get("build_input_shape")
+        if not model.built and shape:
+            model.build(tuple(shape))
+        return model
+
+
+def _leaves(model: Sequential) -> list[Layer]:
+    leaves: list[Layer] = []
+    for layer in model.layers:
+        leaves += _leaves(layer) if isinstance(layer, Sequential) else [layer]
+    return leaves
+
+

@@ -1,0 +1,445 @@
+"""compile, fit, evaluate, predict."""
+
+from typing import Any
+
+import numpy as np
+
+from fastml.keras import metrics as metrics_module
+from fastml.keras import optimizers
+from fastml.keras._serialization import deserialize_keras_object, serialize_keras_object
+from fastml.keras.callbacks import CallbackList
+from fastml.keras.models._compiled import Comparison, CompiledMetrics, resolved_loss
+from fastml.keras.models._data import (
+    ArrayBatches,
+    Epochs,
+    IterableBatches,
+    Samples,
+    as_array,
+    check_cardinality,
+    class_weights,
+    is_batches,
+    train_validation_split,
+    unpack_x_y_sample_weight,
+)
+from fastml.keras.models._feed import Feed
+from fastml.solvers.backprop import Activation, RowActivation
+
+
+class Trainer:
+    """What a model does with data.
+
+    Attributes
+    ----------
+    optimizer : Optimizer or None
+    loss : object
+        As given to ``compile``.
+    stop_training : bool
+        Callbacks set it to end training after the batch at hand.
+    history : History
+        Of the last ``fit``.
+    """
+
+    def __init__(self) -> None:
+        self.compiled = False
+        self.optimizer: Any = None
+        self.loss: Any = None
+        self.stop_training = False
+        self.history: Any = None
+        self._loss_tracker = metrics_module.Mean(name="loss")
+        self._metrics: CompiledMetrics | None = None
+        self._comparison: Comparison | None = None
+        self._compile_config: dict[str, Any] = {}
+        self._batch_feeds: dict[str, Feed] = {}
+
+    # Compiling
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: Any = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """Choose how to train and what to measure.
+
+        Parameters
+        ----------
+        optimizer : str or Optimizer, default="rmsprop"
+        loss : str, function, Loss or fastml.Loss
+        loss_weights : not supported
+        metrics, weighted_metrics : list of str, function or Metric
+            The latter take the weights of samples into account.
+        run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
+            Accepted, and without effect.
+        """
+        if loss_weights is not None:
+            raise ValueError("loss_weights is not supported: a Sequential model has one loss.")
+        self.optimizer = optimizers.get(optimizer)
+        self.loss = loss
+        self._metrics = CompiledMetrics(metrics, weighted_metrics)
+        self._loss_tracker = metrics_module.Mean(name="loss")
+        self._comparison = None
+        self._batch_feeds = {}
+        self.stop_training = False
+        self.compiled = True
+        self._compile_config = {
+            "optimizer": self.optimizer,
+            "loss": loss,
+            "loss_weights": None,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+            "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": False if jit_compile == "auto" else jit_compile,
+        }
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        return serialize_keras_object(self._compile_config) if self.compiled else None
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(**deserialize_keras_object(config))
+        if self.built and self.optimizer is not None:  # type: ignore[attr-defined]
+            self.optimizer.build(self.trainable_weights)  # type: ignore[attr-defined]
+
+    @property
+    def compiled_metrics(self) -> list[metrics_module.Metric]:
+        """Those given to ``compile``; there once data have come."""
+        return [] if self._metrics is None else self._metrics.all
+
+    @property
+    def metrics(self) -> list[metrics_module.Metric]:
+        return [self._loss_tracker, *self.compiled_metrics] if self.compiled else []
+
+    @property
+    def metrics_names(self) -> list[str]:
+        return [metric.name for metric in self.metrics]
+
+    def reset_metrics(self) -> None:
+        for metric in self.metrics:
+            metric.reset_state()
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        results = {"loss": float(self._loss_tracker.result())}
+        return results if self._metrics is None else {**results, **self._metrics.results()}
+
+    def _assert_compiled(self) -> None:
+        if not self.compiled:
+            raise ValueError("You must call `compile()` before using the model.")
+
+    # Feeds: a data set, or batches that come one by one, made fit for the network
+
+    def _feed(self, kind: str, samples: Samples, in_memory: bool) -> Feed:
+        """Something that runs batches; ``kind`` is "training", "measuring" or "predicting"."""
+        x = self.adapted(samples.x)  # type: ignore[attr-defined]
+        network = self.network(x.shape[1:])  # type: ignore[attr-defined]
+        comparison = None
+        if kind != "predicting":
+            comparison = self._ensure_comparison(samples, network)
+        optimizer = None
+        if kind == "training":
+            optimizer = self.optimizer
+            if optimizer is None:
+                raise ValueError("The model was compiled without an optimizer.")
+            optimizer.build(self.trainable_weights)  # type: ignore[attr-defined]
+        return Feed(network, comparison, optimizer, samples._replace(x=x) if in_memory else None)
+
+    def _ensure_comparison(self, samples: Samples, network: Any) -> Comparison:
+        if samples.y is None:
+            raise ValueError("Targets are needed to compute the loss: y is None.")
+        y_shape, output_shape = np.shape(samples.y)[1:], network.output_shape
+        assert self._metrics is not None
+        self._metrics.build(y_shape, output_shape)
+        if self._comparison is None or self._comparison.output_shape != tuple(output_shape):
+            loss = resolved_loss(self.loss, y_shape, output_shape)
+            if loss is None:
+                raise ValueError("No loss to compute. Provide a `loss` argument in `compile()`.")
+            last = network.nodes[-1] if network.nodes else None
+            name = last.name if isinstance(last, Activation | RowActivation) else None
+            layer = self.layers[-1].name  # type: ignore[attr-defined]
+            self._comparison = Comparison(loss, output_shape, name, layer, network.dtype)
+        return self._comparison
+
+    def _data(self, x, y, sample_weight, batch_size, steps, shuffle, class_weight=None) -> tuple[Samples, Any]:
+        """Samples to make a feed with, and the batches of an epoch."""
+        if is_batches(x):
+            for name, value in (("y", y), ("sample_weight", sample_weight)):
+                if value is not None:
+                    raise ValueError(
+                        f"When providing `x` as batches, `{name}` should not be passed. Instead, it should be included "
+                        "as part of the batches."
+                    )
+            if class_weight is not None:
+                raise ValueError(
+                    f"Argument `class_weight` is not supported for Python generator inputs. Received: {class_weight}"
+                )
+            batches = IterableBatches(x)
+            return batches.first, batches
+        samples = Samples(
+            as_array(x, "x"),
+            None if y is None else as_array(y, "y"),
+            None if sample_weight is None else as_array(sample_weight, "sample_weight"),
+        )
+        check_cardinality(samples)
+        samples = _weighted(samples, class_weight)
+        return samples, ArrayBatches(len(samples.x), batch_size, steps, shuffle)
+
+    # Training
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: Any = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: Any = 1,
+    ) -> Any:
+        """Train.
+
+        Parameters
+        ----------
+        x : array, or generator or iterable of batches ``(x, y)`` or ``(x, y, sample_weight)``
+        y : array
+        batch_size : int, default=32
+        epochs : int, default=1
+            The number of the last epoch: ``initial_epoch`` are taken as done.
+        verbose : {"auto", 0, 1, 2}
+            Silent, a bar per epoch ("auto"), a line per epoch.
+        callbacks : list of Callback
+        validation_split : float, default=0
+            The share of samples, the last ones, that is not trained on.
+        validation_data : tuple or iterable of batches
+        shuffle : bool or "batch"
+        class_weight : dict of int to float
+        sample_weight : array
+        initial_epoch : int, default=0
+        steps_per_epoch, validation_steps : int
+        validation_batch_size : int
+        validation_freq : int or list of int
+            Every so many epochs, or after these.
+
+        Returns
+        -------
+        History
+
+        Notes
+        -----
+        On an interrupt the weights are those of the last completed step.
+        """
+        self._assert_compiled()
+        if validation_split and validation_data is None:
+            first, last = train_validation_split(Samples(x, y, sample_weight), validation_split)
+            (x, y, sample_weight), validation_data = first, last
+        samples, batches = self._data(
+            x, y, sample_weight, batch_size, steps_per_epoch, shuffle, class_weight
+        )
+        feed = self._feed("training", samples, isinstance(batches, ArrayBatches))
+        epochs_of_batches = Epochs(batches, steps_per_epoch)
+        validation = None
+        if validation_data is not None:
+            size = validation_batch_size or batch_size
+            validation = self._validation(validation_data, size, validation_steps)
+        callbacks = self._callback_list(callbacks, verbose, epochs, epochs_of_batches.num_batches, fit=True)
+        self.stop_training = False
+        callbacks.on_train_begin()
+        logs: dict[str, Any] | None = None
+        for epoch in range(initial_epoch, epochs):
+            self.reset_metrics()
+            callbacks.on_epoch_begin(epoch)
+            self._run_epoch(feed, epochs_of_batches, callbacks)
+            logs = self.get_metrics_result()
+            if validation is not None and _is_due(epoch, validation_freq):
+                measured = self._measure(*validation, callbacks)
+                logs.update({f"val_{name}": value for name, value in measured.items()})
+            callbacks.on_epoch_end(epoch, logs)
+            if self.stop_training:
+                break
+        callbacks.on_train_end(logs)
+        return self.history
+
+    def _run_epoch(self, feed: Feed, batches: Any, callbacks: CallbackList) -> None:
+        for step, batch in enumerate(batches):
+            callbacks.call("on_train_batch_begin", step)
+            self._take_in(feed, feed.train(self._fit_batch(feed, batch)))
+            callbacks.batch_end("on_train_batch_end", step, self.get_metrics_result)
+            if self.stop_training:
+                break
+
+    def _fit_batch(self, feed: Feed, batch: Any) -> Any:
+        """Rows as they are; samples with inputs of the model's shape."""
+        if isinstance(batch, Samples):
+            return batch._replace(x=self.adapted(batch.x))  # type: ignore[attr-defined]
+        return batch
+
+    def _take_in(self, feed: Feed, outcome: Any) -> None:
+        self._loss_tracker.add(outcome.loss * outcome.n, outcome.n)
+        if self._metrics is not None and self._metrics.all:
+            self._metrics.update(outcome.y, outcome.predictions, outcome.sample_weight)
+
+    def _callback_list(self, callbacks: Any, verbose: Any, epochs: int, steps: int | None, fit: bool) -> Any:
+        if isinstance(callbacks, CallbackList):
+            return callbacks
+        return CallbackList(
+            callbacks,
+            add_history=fit,
+            add_progbar=verbose != 0,
+            model=self,
+            verbose=verbose,
+            epochs=epochs,
+            steps=steps,
+        )
+
+    # Measuring
+
+    def _validation(self, data: Any, batch_size: int | None, steps: int | None) -> tuple[Feed, Epochs]:
+        x, y, sample_weight = (data, None, None) if is_batches(data) else unpack_x_y_sample_weight(data)
+        samples, batches = self._data(x, y, sample_weight, batch_size, steps, shuffle=False)
+        feed = self._feed("measuring", samples, isinstance(batches, ArrayBatches))
+        return feed, Epochs(batches, steps)
+
+    def _measure(self, feed: Feed, batches: Epochs, callbacks: CallbackList) -> dict[str, Any]:
+        callbacks.on_test_begin()
+        self.reset_metrics()
+        for step, batch in enumerate(batches):
+            callbacks.call("on_test_batch_begin", step)
+            self._take_in(feed, feed.run(self._fit_batch(feed, batch)))
+            callbacks.batch_end("on_test_batch_end", step, self.get_metrics_result)
+        logs = self.get_metrics_result()
+        callbacks.on_test_end(logs)
+        return logs
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Loss and metrics on data; arguments as for ``fit``.
+
+        Returns
+        -------
+        float, list of float, or dict of str to float
+            The loss if there are no metrics; a dict if ``return_dict``.
+        """
+        self._assert_compiled()
+        data = x if is_batches(x) else Samples(x, y, sample_weight)
+        feed, batches = self._validation(data, batch_size, steps)
+        logs = self._measure(feed, batches, self._callback_list(callbacks, verbose, 1, batches.num_batches, fit=False))
+        return _results(logs, return_dict)
+
+    # Predicting
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> np.ndarray:
+        """The output for samples, of an array or of batches."""
+        samples, batches = self._data(x, None, None, batch_size, steps, shuffle=False)
+        feed = self._feed("predicting", samples, isinstance(batches, ArrayBatches))
+        epoch = Epochs(batches, steps)
+        callbacks = self._callback_list(callbacks, verbose, 1, epoch.num_batches, fit=False)
+        callbacks.on_predict_begin()
+        outputs: list[np.ndarray] = []
+        for step, batch in enumerate(epoch):
+            callbacks.call("on_predict_batch_begin", step)
+            outputs.append(feed.predict(self._fit_batch(feed, batch)))
+            callbacks.batch_end("on_predict_batch_end", step, lambda: {"outputs": outputs[-1]})
+        callbacks.on_predict_end()
+        return np.concatenate(outputs)
+
+    # One batch
+
+    def _batch_feed(self, kind: str, samples: Samples) -> Feed:
+        """The feed for single batches: its programs are kept for the next one."""
+        x_shape = self.adapted(samples.x).shape[1:]  # type: ignore[attr-defined]
+        network = self.network(x_shape)  # type: ignore[attr-defined]
+        feed = self._batch_feeds.get(kind)
+        if feed is None or feed.network is not network:
+            feed = self._batch_feeds[kind] = self._feed(kind, samples, in_memory=False)
+        return feed
+
+    def train_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """One step on one batch. Results are means since ``reset_metrics``, as in Keras."""
+        self._assert_compiled()
+        samples = _weighted(_batch(x, y, sample_weight), class_weight)
+        feed = self._batch_feed("training", samples)
+        self._take_in(feed, feed.train(self._fit_batch(feed, samples)))
+        return _results(self.get_metrics_result(), return_dict)
+
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """Loss and metrics of one batch. Results are means since ``reset_metrics``, as in Keras."""
+        self._assert_compiled()
+        samples = _batch(x, y, sample_weight)
+        feed = self._batch_feed("measuring", samples)
+        self._take_in(feed, feed.run(self._fit_batch(feed, samples)))
+        return _results(self.get_metrics_result(), return_dict)
+
+    def predict_on_batch(self, x: Any) -> np.ndarray:
+        """The output for one batch."""
+        samples = _batch(x, None, None)
+        feed = self._batch_feed("predicting", samples)
+        return feed.predict(self._fit_batch(feed, samples))
+
+
+def _batch(x: Any, y: Any, sample_weight: Any) -> Samples:
+    samples = Samples(
+        as_array(x, "x"),
+        None if y is None else np.asarray(y),
+        None if sample_weight is None else np.asarray(sample_weight),
+    )
+    check_cardinality(samples)
+    return samples
+
+
+def _weighted(samples: Samples, class_weight: dict[int, float] | None) -> Samples:
+    if class_weight is None:
+        return samples
+    if samples.sample_weight is not None:
+        raise ValueError("You cannot `class_weight` and `sample_weight` at the same time.")
+    return samples._replace(sample_weight=class_weights(np.asarray(samples.y), class_weight))
+
+
+def _is_due(epoch: int, validation_freq: Any) -> bool:
+    if isinstance(validation_freq, int):
+        return (epoch + 1) % validation_freq == 0
+    if isinstance(validation_freq, list | tuple):
+        return epoch + 1 in validation_freq
+    raise ValueError(
+        f"Expected `validation_freq` to be a list or int. Received: validation_freq={validation_freq} of the type "
+        f"{type(validation_freq)}."
+    )
+
+
+def _results(logs: dict[str, Any], return_dict: bool) -> Any:
+    if return_dict:
+        return logs
+    values = list(logs.values())
+    return values[0] if len(values) == 1 else values
