@@ -4,14 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fastml.keras._device import device
-from fastml.solvers.backprop import Network, Node
+from fastml.keras import _device
+from fastml.solvers.backprop import Data, Network, Node
 
 
 def evaluated(nodes: Sequence[Node], x: np.ndarray, training: bool = False) -> np.ndarray:
     """The output of a batch ``x`` of float32 or float64."""
-    program = Network(nodes, x.shape[1:], x.dtype, device()).inference(len(x), as_in_training=training)
-    program.input[...] = x
+    program = Network(nodes, x.shape[1:], x.dtype, _device.device()).inference(
+        len(x), as_in_training=training
+    )
+    program.load(Data(np.ascontiguousarray(x)))
     program.run()
     return np.array(program.predictions)
 

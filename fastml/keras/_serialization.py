@@ -50,7 +50,9 @@ def serialize_keras_object(obj: Any) -> Any:
         raise TypeError(f"Cannot serialize object {obj} of type {type(obj)}: it is none of fastml.keras.")
     if not hasattr(obj, "get_config"):
         return _description(obj.keras_module, "function", obj.__name__, obj.__name__)
-    described = _description(obj.keras_module, type(obj).__name__, serialize_keras_object(obj.get_config()), None)
+    described = _description(
+        obj.keras_module, type(obj).__name__, serialize_keras_object(obj.get_config()), None
+    )
     for part in ("build_config", "compile_config"):
         getter = getattr(obj, f"get_{part}", None)
         config = None if getter is None else getter()

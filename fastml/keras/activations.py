@@ -66,7 +66,6 @@ def node_of(function: Callable) -> Node:
 
 
 # The bodies are docstrings: what they say is what kernels.activation computes.
-# ruff: noqa: B018, RET503
 
 
 @_activation

@@ -83,7 +83,7 @@ class Identity(Initializer):
                 "Identity matrix initializer can only be used for 2D matrices. "
                 f"Received: shape={shape} of rank {len(shape)}."
             )
-        return self.gain * np.eye(*shape, dtype=dtype or floatx())
+        return self.gain * np.eye(*shape).astype(dtype or floatx())
 
     def get_config(self):
         return {"gain": self.gain}

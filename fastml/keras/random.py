@@ -76,5 +76,5 @@ def seed_everything(seed: int) -> None:
     """Seed Python's, NumPy's and this package's generators."""
     global _shuffling
     _python_random.seed(seed)
-    np.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - what users' own scripts draw from
     _shuffling = SeedGenerator(seed, name="shuffling")

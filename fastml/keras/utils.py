@@ -64,7 +64,9 @@ def set_random_seed(seed: int) -> None:
         If the seed is no integer in 0 .. 2³² - 1.
     """
     if not isinstance(seed, int):
-        raise ValueError(f"Expected `seed` argument to be an integer. Received: seed={seed} (of type {type(seed)})")
+        raise ValueError(
+            f"Expected `seed` argument to be an integer. Received: seed={seed} (of type {type(seed)})"
+        )
     if seed < 0 or seed > 2**32 - 1:
         raise ValueError(f"Expected `seed` argument to be in [0, 2**32 - 1]. Received: seed={seed}")
     seed_everything(seed)

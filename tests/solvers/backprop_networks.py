@@ -2,7 +2,15 @@
 
 import numpy as np
 
-from fastml.solvers.backprop import Activation, BatchNormalization, Conv, Dense, LayerNormalization, Parameter, Window
+from fastml.solvers.backprop import (
+    Activation,
+    BatchNormalization,
+    Conv,
+    Dense,
+    LayerNormalization,
+    Parameter,
+    Window,
+)
 
 
 def weights(rng, *shape):

@@ -111,7 +111,13 @@ def test_images(name):
     for node in body:
         shape = node.output_shape(shape)
     n = int(np.prod(shape))
-    nodes = [conv(rng, 2, 4, padding="same"), *body, Reshape((n,)), dense(rng, n, 3), RowActivation("softmax")]
+    nodes = [
+        conv(rng, 2, 4, padding="same"),
+        *body,
+        Reshape((n,)),
+        dense(rng, n, 3),
+        RowActivation("softmax"),
+    ]
     network = Network(nodes, (6, 7, 2), np.float64, DEVICE)
     check_gradients(network, X, *classify(network, rng))
 
@@ -182,7 +188,9 @@ def test_dropout_takes_the_gradient_where_it_let_values_through():
         np.testing.assert_allclose(expected[i], (above - below) / (2 * STEP), rtol=1e-5, atol=1e-8)
 
 
-@pytest.mark.parametrize("penalty", [ElasticNet(0.3, 0.0), ElasticNet(0.1, 0.2), Orthogonal(0.5, True), Orthogonal(0.5, False)])
+@pytest.mark.parametrize(
+    "penalty", [ElasticNet(0.3, 0.0), ElasticNet(0.1, 0.2), Orthogonal(0.5, True), Orthogonal(0.5, False)]
+)
 def test_penalties(penalty):
     rng = np.random.default_rng(8)
     kernel = weights(rng, 4, 3)
@@ -317,6 +325,3 @@ def test_weights_of_samples(reduction, with_labels):
     losses = -np.log(program.predictions[np.arange(5), labels])
     divisor = {"mean": 5, "sum": 1, "weighted_mean": factors.sum()}[reduction]
     assert program.loss == pytest.approx(np.sum(losses * factors) / divisor, rel=1e-9)
-
-
-

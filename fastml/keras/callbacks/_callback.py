@@ -155,7 +155,11 @@ class CallbackList(Callback):
         from fastml.keras.callbacks._progress import ProgbarLogger
 
         methods = self.listeners(hook)
-        if len(methods) == 1 and isinstance(methods[0].__self__, ProgbarLogger) and not methods[0].__self__.is_due():
+        if (
+            len(methods) == 1
+            and isinstance(methods[0].__self__, ProgbarLogger)
+            and not methods[0].__self__.is_due()
+        ):
             methods[0].__self__.seen = batch + 1
             return
         if methods:
@@ -247,9 +251,10 @@ class MonitorCallback(Callback):
                 self._sign = 1 if metric.direction == "up" else -1
         if not self._sign:
             raise ValueError(
-                f"{type(self).__name__} callback received monitor={self.monitor}, but Keras isn't able to automatically "
-                "determine whether that metric should be maximized or minimized. Pass `mode='max'` in order to monitor "
-                "based on the highest metric value, or pass `mode='min'` in order to use the lowest value."
+                f"{type(self).__name__} callback received monitor={self.monitor}, but Keras isn't able to "
+                "automatically determine whether that metric should be maximized or minimized. Pass `mode='max'` in "
+                "order to monitor based on the highest metric value, or pass `mode='min'` in order to use the lowest "
+                "value."
             )
 
     def is_improvement(self, value: Any, reference: Any) -> bool:

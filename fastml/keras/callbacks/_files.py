@@ -42,7 +42,9 @@ class CSVLogger(Callback):
             self._writer = csv.DictWriter(self._file, ["epoch", *keys], delimiter=self.sep)
             if not self._has_header:
                 self._writer.writeheader()
-        self._writer.writerow({"epoch": epoch, **{key: _cell(logs.get(key, "NA")) for key in self.keys or ()}})
+        self._writer.writerow(
+            {"epoch": epoch, **{key: _cell(logs.get(key, "NA")) for key in self.keys or ()}}
+        )
         self._file.flush()
 
     def on_train_end(self, logs=None):

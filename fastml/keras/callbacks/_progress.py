@@ -67,8 +67,10 @@ class Progbar:
             self._show(self._bar(current, now, duration, finalize), finalize)
             self._last_update = now
         elif self.verbose == 2 and finalize and self.target:
-            count = f"{current:{len(str(self.target))}d}/{self.target}"
-            sys.stdout.write(f"{count} - {now - self._start:.0f}s -{self._per_unit(duration)}{self._numbers()}\n")
+            done = f"{current:{len(str(self.target))}d}/{self.target}"
+            sys.stdout.write(
+                f"{done} - {now - self._start:.0f}s -{self._per_unit(duration)}{self._numbers()}\n"
+            )
             sys.stdout.flush()
 
     def add(self, n: int, values: Any = None) -> None:
@@ -145,7 +147,8 @@ class ProgbarLogger(Callback):
         super().__init__()
         self.progbar: Progbar | None = None
         self.target: int | None = None
-        self.verbose, self.epochs, self.seen = 1, 1, 0
+        self.verbose: Any = 1
+        self.epochs, self.seen = 1, 0
         self._in_fit = False
 
     def set_params(self, params):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from fastml.keras._serialization import Names, serialize_keras_object
-from fastml.keras.layers._convolution import Conv1D, Conv2D, DepthwiseConv2D, SeparableConv2D
+from fastml.keras.layers._convolution import Conv1D, Conv2D
 from fastml.keras.layers._core import (
     ELU,
     Activation,
@@ -16,6 +16,7 @@ from fastml.keras.layers._core import (
     Rescaling,
     Softmax,
 )
+from fastml.keras.layers._depthwise import DepthwiseConv2D, SeparableConv2D
 from fastml.keras.layers._layer import InputSpec, Layer
 from fastml.keras.layers._normalization import BatchNormalization, LayerNormalization
 from fastml.keras.layers._pooling import (

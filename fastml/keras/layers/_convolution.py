@@ -9,10 +9,8 @@ from fastml.keras.layers._layer import InputSpec, Layer, Shape, channels_last, r
 from fastml.solvers import backprop
 from fastml.solvers.backprop import Window
 
-_layer = public("keras.layers")
 
-
-class _Convolution(Layer):
+class Convolution(Layer):
     """What convolutions share: the window, the activation, the bias."""
 
     def _set_window(self, kernel_size, strides, padding, data_format, dilation_rate, paddings) -> None:
@@ -29,7 +27,7 @@ class _Convolution(Layer):
         self.input_spec = InputSpec(min_ndim=rank + 2)
 
     rank = 2
-    filters: int | None
+    filters: Any
 
     def _set_rest(self, activation, use_bias, bias_initializer, bias_regularizer, bias_constraint) -> None:
         refuse(type(self).__name__, bias_constraint=bias_constraint)
@@ -55,7 +53,7 @@ class _Convolution(Layer):
     def _bias_parameter(self) -> Any:
         return None if self.bias is None else self.bias.parameter
 
-    def _n_outputs(self, channels: int) -> int:
+    def _n_outputs(self, channels: int | None) -> int | None:
         raise NotImplementedError
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
@@ -64,7 +62,7 @@ class _Convolution(Layer):
                 f"Layer '{self.name}': kernel shape must have the same length as input, but received kernel of size "
                 f"{self.kernel_size} and input of shape {input_shape}."
             )
-        sizes = []
+        sizes: list[int | None] = []
         for length, size, stride, dilation in zip(
             input_shape[1:-1], self.kernel_size, self.strides, self.dilation_rate
         ):
@@ -82,22 +80,20 @@ class _Convolution(Layer):
             )
         return (input_shape[0], *sizes, self._n_outputs(input_shape[-1]))
 
-    def _images(self, nodes: list[backprop.Node], input_shape: tuple[int, ...]) -> list[backprop.Node]:
+    def _images(self, nodes: list[backprop.Node], input_shape: Any) -> list[backprop.Node]:
         """For images, or for sequences as images of one row."""
         if self.rank == 2:
             return nodes
-        output_shape = self.compute_output_shape((None, *input_shape))[1:]
+        output_shape: Any = self.compute_output_shape((None, *input_shape))[1:]
         return [backprop.Reshape((1, *input_shape)), *nodes, backprop.Reshape(output_shape)]
 
     def _window(self) -> Window:
         if self.rank == 2:
             return Window(self.kernel_size, self.strides, self.padding, self.dilation_rate)
-        return Window(
-            (1, *self.kernel_size), (1, *self.strides), self.padding, (1, *self.dilation_rate)
-        )
+        return Window((1, *self.kernel_size), (1, *self.strides), self.padding, (1, *self.dilation_rate))
 
 
-class _Conv(_Convolution):
+class _Conv(Convolution):
     arguments = (
         "filters",
         "kernel_size",
@@ -143,10 +139,11 @@ class _Conv(_Convolution):
         refuse(type(self).__name__, kernel_constraint=kernel_constraint)
         self._set_window(kernel_size, strides, padding, data_format, dilation_rate, self.paddings)
         self._set_rest(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
-        self.filters, self.groups = filters, groups
+        self.filters: Any = filters
+        self.groups = groups
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        _check_filters(filters)
+        check_filters(filters)
         if groups <= 0:
             raise ValueError(f"The number of groups must be a positive integer. Received: groups={groups}.")
         if filters % groups != 0:
@@ -184,7 +181,7 @@ class _Conv(_Convolution):
         return self._images([conv, *activation_nodes(self.activation)], input_shape)
 
 
-def _check_filters(filters: Any) -> None:
+def check_filters(filters: Any) -> None:
     if filters <= 0:
         raise ValueError(
             "Invalid value for argument `filters`. Expected a strictly positive value. Received "
@@ -220,197 +217,3 @@ class Conv1D(_Conv):
 
     rank = 1
     paddings = ("valid", "same", "causal")
-
-
-class _Depthwise(_Convolution):
-    """What convolves each channel by itself."""
-
-    depth_multiplier: int
-
-    def _check_multiplier(self) -> None:
-        if self.depth_multiplier <= 0:
-            raise ValueError(
-                "Invalid value for argument `depth_multiplier`. Expected a strictly positive value. Received "
-                f"depth_multiplier={self.depth_multiplier}."
-            )
-
-    def _depthwise_node(self, kernel, bias, input_shape) -> backprop.Node:
-        channels = input_shape[-1]
-        shape = (*self.kernel_size, 1, channels * self.depth_multiplier)
-        return backprop.Conv(kernel.parameter, bias, self._window(), channels, filter_shape=shape)
-
-
-@_layer
-class DepthwiseConv2D(_Depthwise):
-    """Convolution of each channel by itself, with ``depth_multiplier`` filters; otherwise as `Conv2D`."""
-
-    arguments = (
-        "depth_multiplier",
-        "kernel_size",
-        "strides",
-        "padding",
-        "data_format",
-        "dilation_rate",
-        "activation",
-        "use_bias",
-        "depthwise_initializer",
-        "bias_initializer",
-        "depthwise_regularizer",
-        "bias_regularizer",
-        "activity_regularizer",
-        "depthwise_constraint",
-        "bias_constraint",
-    )
-    depthwise_constraint = None
-
-    def __init__(
-        self,
-        kernel_size,
-        strides=(1, 1),
-        padding="valid",
-        depth_multiplier=1,
-        data_format=None,
-        dilation_rate=(1, 1),
-        activation=None,
-        use_bias=True,
-        depthwise_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        depthwise_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        depthwise_constraint=None,
-        bias_constraint=None,
-        **kwargs,
-    ):
-        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        refuse("DepthwiseConv2D", depthwise_constraint=depthwise_constraint)
-        self._set_window(kernel_size, strides, padding, data_format, dilation_rate, ("valid", "same"))
-        self._set_rest(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
-        self.depth_multiplier = depth_multiplier
-        self.depthwise_initializer = initializers.get(depthwise_initializer)
-        self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
-        self._check_multiplier()
-        self._check_strides()
-        _check_square_strides(self)
-
-    def build(self, input_shape):
-        channels = input_shape[-1]
-        self.compute_output_shape(input_shape)
-        shape = (*self.kernel_size, channels, self.depth_multiplier)
-        self.kernel = self.add_weight(
-            shape, self.depthwise_initializer, True, self.depthwise_regularizer, "kernel"
-        )
-        self._add_bias(channels * self.depth_multiplier)
-        self.input_spec = InputSpec(min_ndim=4, axes={-1: channels})
-
-    def _n_outputs(self, channels):
-        return None if channels is None else channels * self.depth_multiplier
-
-    def make_nodes(self, input_shape):
-        node = self._depthwise_node(self.kernel, self._bias_parameter(), input_shape)
-        return [node, *activation_nodes(self.activation)]
-
-
-def _check_square_strides(layer: _Convolution) -> None:
-    # TensorFlow's depthwise convolution refuses them, and with it Keras.
-    if len(set(layer.strides)) > 1:
-        raise ValueError(
-            f"{type(layer).__name__}: strides of height and width must be equal. Received: strides={layer.strides}"
-        )
-
-
-@public("keras.layers", "SeparableConvolution2D")
-class SeparableConv2D(_Depthwise):
-    """Convolution of each channel by itself, then of all of them pixel by pixel; otherwise as `Conv2D`."""
-
-    arguments = (
-        "filters",
-        "kernel_size",
-        "strides",
-        "padding",
-        "data_format",
-        "depth_multiplier",
-        "dilation_rate",
-        "activation",
-        "use_bias",
-        "depthwise_initializer",
-        "pointwise_initializer",
-        "bias_initializer",
-        "depthwise_regularizer",
-        "pointwise_regularizer",
-        "bias_regularizer",
-        "activity_regularizer",
-        "depthwise_constraint",
-        "pointwise_constraint",
-        "bias_constraint",
-    )
-    depthwise_constraint = pointwise_constraint = None
-
-    def __init__(
-        self,
-        filters,
-        kernel_size,
-        strides=(1, 1),
-        padding="valid",
-        data_format=None,
-        dilation_rate=(1, 1),
-        depth_multiplier=1,
-        activation=None,
-        use_bias=True,
-        depthwise_initializer="glorot_uniform",
-        pointwise_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        depthwise_regularizer=None,
-        pointwise_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        depthwise_constraint=None,
-        pointwise_constraint=None,
-        bias_constraint=None,
-        **kwargs,
-    ):
-        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        refuse(
-            "SeparableConv2D",
-            depthwise_constraint=depthwise_constraint,
-            pointwise_constraint=pointwise_constraint,
-        )
-        self._set_window(kernel_size, strides, padding, data_format, dilation_rate, ("valid", "same"))
-        self._set_rest(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
-        self.filters, self.depth_multiplier = filters, depth_multiplier
-        self.depthwise_initializer = initializers.get(depthwise_initializer)
-        self.pointwise_initializer = initializers.get(pointwise_initializer)
-        self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
-        self.pointwise_regularizer = regularizers.get(pointwise_regularizer)
-        _check_filters(filters)
-        self._check_multiplier()
-        self._check_strides()
-        _check_square_strides(self)
-
-    def build(self, input_shape):
-        channels = input_shape[-1]
-        self.compute_output_shape(input_shape)
-        self.depthwise_kernel = self.add_weight(
-            (*self.kernel_size, channels, self.depth_multiplier),
-            self.depthwise_initializer,
-            True,
-            self.depthwise_regularizer,
-            "depthwise_kernel",
-        )
-        self.pointwise_kernel = self.add_weight(
-            (1, 1, channels * self.depth_multiplier, self.filters),
-            self.pointwise_initializer,
-            True,
-            self.pointwise_regularizer,
-            "pointwise_kernel",
-        )
-        self._add_bias(self.filters)
-        self.input_spec = InputSpec(min_ndim=4, axes={-1: channels})
-
-    def _n_outputs(self, channels):
-        return self.filters
-
-    def make_nodes(self, input_shape):
-        depthwise = self._depthwise_node(self.depthwise_kernel, None, input_shape)
-        pointwise = backprop.Conv(self.pointwise_kernel.parameter, self._bias_parameter(), Window((1, 1)))
-        return [depthwise, pointwise, *activation_nodes(self.activation)]

@@ -117,7 +117,6 @@ class Dense(Layer):
         "bias_initializer",
         "kernel_regularizer",
         "bias_regularizer",
-        "activity_regularizer",
         "kernel_constraint",
         "bias_constraint",
         "quantization_config",
@@ -169,7 +168,9 @@ class Dense(Layer):
         )
         self.bias = None
         if self.use_bias:
-            self.bias = self.add_weight((self.units,), self.bias_initializer, True, self.bias_regularizer, "bias")
+            self.bias = self.add_weight(
+                (self.units,), self.bias_initializer, True, self.bias_regularizer, "bias"
+            )
         self.input_spec = InputSpec(min_ndim=2, axes={-1: input_shape[-1]})
 
     def compute_output_shape(self, input_shape):
@@ -338,7 +339,6 @@ class Rescaling(Layer):
     def __init__(self, scale, offset=0.0, **kwargs):
         super().__init__(**kwargs)
         self.scale, self.offset = scale, offset
-        self.built = True
 
     def make_nodes(self, input_shape):
         return [backprop.Rescale(self.scale, self.offset)]

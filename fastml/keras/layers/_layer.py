@@ -51,7 +51,9 @@ class InputSpec(NamedTuple):
         """Raise a ValueError that names layer and shape if it does not fit."""
         prefix = f"Input 0 of layer '{layer_name}' is incompatible with the layer: expected"
         if self.ndim is not None and len(shape) != self.ndim:
-            raise ValueError(f"{prefix} ndim={self.ndim}, found ndim={len(shape)}. Full shape received: {shape}")
+            raise ValueError(
+                f"{prefix} ndim={self.ndim}, found ndim={len(shape)}. Full shape received: {shape}"
+            )
         if self.min_ndim is not None and len(shape) < self.min_ndim:
             raise ValueError(
                 f"{prefix} min_ndim={self.min_ndim}, found ndim={len(shape)}. Full shape received: {shape}"
@@ -97,7 +99,9 @@ class Layer:
         **kwargs: Any,
     ):
         if name is not None and (not isinstance(name, str) or "/" in name):
-            raise ValueError(f"Argument `name` must be a string and cannot contain character `/`. Received: name={name}")
+            raise ValueError(
+                f"Argument `name` must be a string and cannot contain character `/`. Received: name={name}"
+            )
         self.name = auto_name(type(self).__name__) if name is None else name
         self.dtype = _standard_dtype(dtype)
         self.activity_regularizer = regularizers.get(activity_regularizer)
@@ -133,7 +137,7 @@ class Layer:
         """The shape of what comes out for inputs of a shape, None standing for what is not known."""
         return tuple(input_shape)
 
-    def make_nodes(self, input_shape: tuple[int, ...]) -> list[Node]:
+    def make_nodes(self, input_shape: Any) -> list[Node]:
         """The nodes that compute a built layer for samples of a shape."""
         raise NotImplementedError(
             f"Layer {type(self).__name__} does not have a `make_nodes()` method: layers of fastml.keras are made of "
@@ -304,6 +308,8 @@ class Layer:
             "registered_name": None,
         }
         config = {"name": self.name, "trainable": self._trainable, "dtype": dtype}
+        if self.activity_regularizer is not None:
+            config["activity_regularizer"] = serialize_keras_object(self.activity_regularizer)
         for name in self.arguments:
             value = getattr(self, name)
             serialize = activations.serialize if name == "activation" else serialize_keras_object
@@ -369,7 +375,5 @@ def channels_last(layer: str, data_format: Any) -> str:
         If another one was asked for.
     """
     if data_format not in (None, "channels_last"):
-        raise ValueError(
-            f"{layer}: fastml.keras has channels last only. Received: data_format={data_format}"
-        )
+        raise ValueError(f"{layer}: fastml.keras has channels last only. Received: data_format={data_format}")
     return "channels_last"

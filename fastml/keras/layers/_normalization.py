@@ -16,7 +16,9 @@ class _Normalization(Layer):
 
     gamma_constraint = beta_constraint = None
 
-    def _set_scale(self, center, scale, beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer):
+    def _set_scale(
+        self, center, scale, beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer
+    ):
         self.center, self.scale = center, scale
         self.beta_initializer = initializers.get(beta_initializer)
         self.gamma_initializer = initializers.get(gamma_initializer)
@@ -31,8 +33,9 @@ class _Normalization(Layer):
         if self.center:
             self.beta = self.add_weight(shape, self.beta_initializer, True, self.beta_regularizer, "beta")
 
-    def _scale_parameters(self):
-        return (None if variable is None else variable.parameter for variable in (self.gamma, self.beta))
+    def _scale_parameters(self) -> tuple[Any, Any]:
+        gamma, beta = (None if v is None else v.parameter for v in (self.gamma, self.beta))
+        return gamma, beta
 
 
 @_layer
@@ -215,14 +218,15 @@ class LayerNormalization(_Normalization):
         axes = sorted({axis % n for axis in given})
         if axes != list(range(n - len(axes), n)) or 0 in axes:
             raise ValueError(
-                f"Layer '{self.name}': LayerNormalization is over the last axes of a sample. Received: axis={self.axis} "
-                f"for input shape {input_shape}"
+                f"Layer '{self.name}': it normalises over the last axes of a sample. Received: axis={self.axis} for "
+                f"input shape {input_shape}"
             )
         return len(axes)
 
     def build(self, input_shape):
         n_axes = self._n_axes(input_shape)
         self._add_scale(tuple(input_shape[-n_axes:]))
+        self.axis = [self.axis] if isinstance(self.axis, int) else self.axis
 
     def make_nodes(self, input_shape):
         n_axes = self._n_axes((None, *input_shape))

@@ -1,5 +1,7 @@
 """Pooling."""
 
+from typing import Any
+
 from fastml.keras._serialization import public
 from fastml.keras.layers._layer import InputSpec, Layer, Shape, channels_last, standard_tuple
 from fastml.solvers import backprop
@@ -41,13 +43,15 @@ class _Pooling(Layer):
     def make_nodes(self, input_shape):
         if self.rank == 2:
             return [self.node(Window(self.pool_size, self.strides, self.padding))]
-        output_shape = self.compute_output_shape((None, *input_shape))[1:]
+        output_shape: Any = self.compute_output_shape((None, *input_shape))[1:]
         window = Window((1, *self.pool_size), (1, *self.strides), self.padding)
         return [backprop.Reshape((1, *input_shape)), self.node(window), backprop.Reshape(output_shape)]
 
 
 class _Pooling2D(_Pooling):
-    def __init__(self, pool_size=(2, 2), strides=None, padding="valid", data_format=None, name=None, **kwargs):
+    def __init__(
+        self, pool_size=(2, 2), strides=None, padding="valid", data_format=None, name=None, **kwargs
+    ):
         super().__init__(name=name, **kwargs)
         self._set(pool_size, strides, padding, data_format)
 

@@ -22,7 +22,6 @@ class Flatten(Layer):
         super().__init__(**kwargs)
         self.data_format = channels_last("Flatten", data_format)
         self.input_spec = InputSpec(min_ndim=1)
-        self.built = True
 
     def compute_output_shape(self, input_shape):
         sizes = input_shape[1:]
@@ -87,7 +86,6 @@ class Permute(Layer):
                 f"consecutive and start from 1. Received dims={dims}"
             )
         self.input_spec = InputSpec(ndim=len(self.dims) + 1)
-        self.built = True
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], *(input_shape[axis] for axis in self.dims))
@@ -96,7 +94,7 @@ class Permute(Layer):
         return [backprop.Permute(tuple(axis - 1 for axis in self.dims))]
 
 
-def _borders(value: Any, name: str) -> tuple[tuple[int, int], tuple[int, int]]:
+def _borders(value: Any, name: str) -> Any:
     """((top, bottom), (left, right)) of an int, two, or two pairs."""
     if isinstance(value, int | np.integer):
         if value < 0:
@@ -127,7 +125,6 @@ class ZeroPadding2D(Layer):
         self.data_format = channels_last("ZeroPadding2D", data_format)
         self.padding = _borders(padding, "padding")
         self.input_spec = InputSpec(ndim=4)
-        self.built = True
 
     def compute_output_shape(self, input_shape):
         n, *sizes, channels = input_shape
@@ -149,7 +146,6 @@ class Cropping2D(Layer):
         self.data_format = channels_last("Cropping2D", data_format)
         self.cropping = _borders(cropping, "cropping")
         self.input_spec = InputSpec(ndim=4)
-        self.built = True
 
     def compute_output_shape(self, input_shape):
         n, *sizes, channels = input_shape
@@ -182,7 +178,6 @@ class UpSampling2D(Layer):
                 f"interpolation={interpolation}"
             )
         self.input_spec = InputSpec(ndim=4)
-        self.built = True
 
     def compute_output_shape(self, input_shape):
         n, *sizes, channels = input_shape
@@ -190,5 +185,5 @@ class UpSampling2D(Layer):
         return (n, *enlarged, channels)
 
     def make_nodes(self, input_shape):
-        kind = backprop.Repeat if self.interpolation == "nearest" else backprop.Interpolate
+        kind: Any = backprop.Repeat if self.interpolation == "nearest" else backprop.Interpolate
         return [kind(self.size)]

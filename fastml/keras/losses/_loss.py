@@ -15,7 +15,12 @@ from fastml.solvers.backprop import formulas
 
 _REDUCTIONS = ("sum_over_batch_size", "sum", None, "none", "mean", "mean_with_sample_weight")
 # What a network calls them.
-_REDUCTIONS_OF_NETWORKS = {"sum": "sum", "none": "sum", None: "sum", "mean_with_sample_weight": "weighted_mean"}
+_REDUCTIONS_OF_NETWORKS = {
+    "sum": "sum",
+    "none": "sum",
+    None: "sum",
+    "mean_with_sample_weight": "weighted_mean",
+}
 
 
 class Compiled(NamedTuple):
@@ -38,7 +43,9 @@ class Compiled(NamedTuple):
 class Loss:
     """What all losses share; a network takes those of this package, and ``fastml.Loss``."""
 
-    def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None):
+    def __init__(
+        self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None
+    ):
         self.name = name or auto_name(type(self).__name__)
         if reduction not in _REDUCTIONS:
             raise ValueError(
@@ -134,12 +141,16 @@ def _network_loss(name: str, kwargs: dict[str, Any], last: str | None) -> Any:
         raise ValueError("ignore_class is not supported in training: give such samples a weight of 0.")
     logits = kwargs.pop("from_logits", False)
     smoothing = kwargs.get("label_smoothing", 0.0)
-    if name in ("categorical_crossentropy", "sparse_categorical_crossentropy") and (logits or last == "softmax"):
+    if name in ("categorical_crossentropy", "sparse_categorical_crossentropy") and (
+        logits or last == "softmax"
+    ):
         return backprop.SoftmaxCrossEntropy(smoothing, from_logits=logits)
     if name == "binary_crossentropy" and last == "sigmoid" and not logits:
         return backprop.SigmoidCrossEntropy(smoothing)
     if logits and name.endswith("_focal_crossentropy"):
-        raise ValueError(f"{name} with from_logits=True is not supported in training: end the model in an activation.")
+        raise ValueError(
+            f"{name} with from_logits=True is not supported in training: end the model in an activation."
+        )
     formula = getattr(formulas, _FORMULAS.get((name, logits), name))
     return backprop.Formula(partial(formula, **kwargs))
 
@@ -148,5 +159,3 @@ _FORMULAS = {
     ("binary_crossentropy", True): "binary_crossentropy_of_logits",
     ("categorical_generalized_cross_entropy", False): "generalized_crossentropy",
 }
-
-

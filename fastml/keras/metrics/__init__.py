@@ -123,7 +123,9 @@ __all__ = [
     "top_k_categorical_accuracy",
 ]
 
-_CLASSES = {name: value for name, value in globals().items() if isinstance(value, type) and issubclass(value, Metric)}
+_CLASSES = {
+    name: value for name, value in globals().items() if isinstance(value, type) and issubclass(value, Metric)
+}
 _ALIASES = {
     "bce": BinaryCrossentropy,
     "mse": MeanSquaredError,

@@ -252,10 +252,15 @@ class AUC(Metric):
     def result(self):
         if not self._variables:
             return np.dtype(self.dtype).type(0)
-        areas = self._interpolated_pr() if (self.curve, self.summation_method) == (
-            "PR",
-            "interpolation",
-        ) else self._summed()
+        areas = (
+            self._interpolated_pr()
+            if (self.curve, self.summation_method)
+            == (
+                "PR",
+                "interpolation",
+            )
+            else self._summed()
+        )
         if not self.multi_label:
             return np.dtype(self.dtype).type(areas)
         return np.dtype(self.dtype).type(np.average(areas, weights=self.label_weights))

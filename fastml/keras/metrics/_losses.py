@@ -64,7 +64,7 @@ class RootMeanSquaredError(Mean):
     def __init__(self, name="root_mean_squared_error", dtype=None):
         super().__init__(name, dtype)
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true, y_pred, sample_weight=None):  # type: ignore[override]
         y_pred = np.asarray(y_pred)
         y_true, y_pred = same_rank(np.asarray(y_true, y_pred.dtype), y_pred)
         super().update_state((y_true - y_pred) ** 2, sample_weight)

@@ -31,14 +31,18 @@ class Metric:
         self.dtype = dtype or floatx()
         self._variables: list[Variable] = []
 
-    def add_variable(self, shape: Any, initializer: Any = "zeros", dtype: Any = None, name: str = "") -> Variable:
+    def add_variable(
+        self, shape: Any, initializer: Any = "zeros", dtype: Any = None, name: str = ""
+    ) -> Variable:
         """A state. It is kept in float64: sums of many batches."""
         values = np.asarray(initializers.get(initializer)(shape, "float64"))
         variable = Variable(values, name, f"{self.name}/{name}")
         self._variables.append(variable)
         return variable
 
-    def add_weight(self, shape: Any = (), initializer: Any = "zeros", dtype: Any = None, name: str = "") -> Variable:
+    def add_weight(
+        self, shape: Any = (), initializer: Any = "zeros", dtype: Any = None, name: str = ""
+    ) -> Variable:
         return self.add_variable(shape, initializer, dtype, name)
 
     @property
@@ -146,7 +150,7 @@ class MeanMetricWrapper(Mean):
         if getattr(fn, "keras_module", None) == "keras.losses":
             self.direction = "down"
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true, y_pred, sample_weight=None):  # type: ignore[override]
         super().update_state(self._fn(y_true, y_pred, **self._fn_kwargs), sample_weight)
 
     def get_config(self):

@@ -30,7 +30,9 @@ class Comparison:
     compiled : Compiled
     """
 
-    def __init__(self, loss: losses.Loss, output_shape: tuple[int, ...], last: str | None, layer: str, dtype: Any):
+    def __init__(
+        self, loss: losses.Loss, output_shape: tuple[int, ...], last: str | None, layer: str, dtype: Any
+    ):
         self.compiled: Compiled = loss.compiled(last)
         self.output_shape, self.layer, self.dtype = tuple(output_shape), layer, np.dtype(dtype)
         self._takes_one_hot = (
@@ -200,13 +202,17 @@ def _metric(identifier: Any, y_shape: tuple[int, ...], output_shape: tuple[int, 
         raise ValueError("Expected metric, received `None`")
     found = metrics.get(identifier)
     if not isinstance(found, metrics.Metric):
-        found = metrics.MeanMetricWrapper(found, name=to_snake_case(getattr(found, "__name__", found.__class__.__name__)))
+        found = metrics.MeanMetricWrapper(
+            found, name=to_snake_case(getattr(found, "__name__", found.__class__.__name__))
+        )
     if isinstance(identifier, str):
         found.name = identifier
     return found
 
 
-def resolved_loss(identifier: Any, y_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> losses.Loss | None:
+def resolved_loss(
+    identifier: Any, y_shape: tuple[int, ...], output_shape: tuple[int, ...]
+) -> losses.Loss | None:
     """The loss of ``compile``; "crossentropy" is the one that fits the targets."""
     if isinstance(identifier, list | tuple) and len(identifier) == 1:
         identifier = identifier[0]

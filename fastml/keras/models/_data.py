@@ -74,8 +74,7 @@ def check_cardinality(samples: Samples) -> None:
     if len(set(sizes.values())) > 1:
         lines = "".join(f"'{name}' sizes: {size}\n" for name, size in sizes.items())
         raise ValueError(
-            "Data cardinality is ambiguous. Make sure all arrays contain the same number of samples."
-            f"{lines}"
+            f"Data cardinality is ambiguous. Make sure all arrays contain the same number of samples.{lines}"
         )
     if sizes["x"] == 0:
         raise ValueError("Expected input data to be non-empty.")
@@ -157,8 +156,8 @@ class IterableBatches:
         The first batch, which is not lost.
     """
 
-    def __init__(self, batches: Iterable[Any]):
-        self.num_batches = len(batches) if hasattr(batches, "__len__") else None
+    def __init__(self, batches: Any):
+        self.num_batches: int | None = len(batches) if hasattr(batches, "__len__") else None
         self._is_exhaustible = isinstance(batches, Iterator)
         self._batches = batches
         self._iterator: Iterator[Any] | None = iter(batches)

@@ -51,9 +51,8 @@ class Feed:
         if samples.y is None:
             raise ValueError("Targets are needed to compute the loss: y is None.")
         targets = self._comparison.targets(samples.y)
-        self._own_targets = targets.ndim == np.ndim(samples.y) or targets.ndim == np.ndim(samples.y) - 1 and (
-            np.shape(samples.y)[-1] == 1
-        )
+        became_labels = targets.ndim == np.ndim(samples.y) - 1 and np.shape(samples.y)[-1] > 1
+        self._own_targets = not became_labels
         return Data(samples.x, targets, self._comparison.factors(samples.sample_weight, len(samples.x)))
 
     def _runner_for(self, data: Data, source: Data | None) -> Runner:

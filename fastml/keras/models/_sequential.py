@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from fastml.keras._device import device
+from fastml.keras import _device
 from fastml.keras._serialization import deserialize_keras_object, public, serialize_keras_object
 from fastml.keras.layers import InputLayer
 from fastml.keras.layers._layer import Layer, Shape
 from fastml.keras.models._data import standard_input
 from fastml.keras.models._summary import print_summary
 from fastml.keras.models._trainer import Trainer
-from fastml.solvers.backprop import Network, Node
+from fastml.solvers.backprop import Data, Network, Node
 
 
 @public("keras", "keras.Model")
@@ -40,7 +40,9 @@ class Sequential(Model):
     name : str, default=None
     """
 
-    def __init__(self, layers: Sequence[Layer] | None = None, trainable: bool = True, name: str | None = None):
+    def __init__(
+        self, layers: Sequence[Layer] | None = None, trainable: bool = True, name: str | None = None
+    ):
         Layer.__init__(self, trainable=True, name=name)
         Trainer.__init__(self)
         self._layers: list[Layer] = []
@@ -144,15 +146,16 @@ class Sequential(Model):
         input_shape = tuple(input_shape)
         if not isinstance(self._layers[0], InputLayer):
             self._layers.insert(0, InputLayer(batch_shape=(None, *input_shape[1:])))
-        elif self._layers[0].batch_shape[1:] != input_shape[1:]:
+        first: Any = self._layers[0]
+        if first.batch_shape[1:] != input_shape[1:]:
             raise ValueError(
                 f"Sequential model '{self.name}' has already been configured to use input shape "
-                f"{self._layers[0].batch_shape}. You cannot build it with input_shape {input_shape}"
+                f"{first.batch_shape}. You cannot build it with input_shape {input_shape}"
             )
-        shape: Shape = self._layers[0].batch_shape
+        shape: Shape = first.batch_shape
         for layer in self.layers:
             shape = layer.ensure_built(shape, f"{self.path}/{layer.name}")
-        self._build_input_shape = self._layers[0].batch_shape
+        self._build_input_shape = self._input_shape = first.batch_shape
         self.built = True
 
     def ensure_built(self, input_shape: Shape, path: str | None = None) -> Shape:
@@ -225,14 +228,14 @@ class Sequential(Model):
             raise ValueError(f"All layers of a model must have one dtype. Received: {sorted(dtypes)}")
         key = (
             sample_shape,
-            device(),
+            _device.device(),
             tuple((id(layer), layer.trainable) for layer in _leaves(self)),
             tuple((id(v), v.trainable) for v in self.weights),
         )
         network = self._network
         if network is None or self._network_key != key or not network.is_current:
             nodes = self.make_nodes(sample_shape)
-            network = Network(nodes, sample_shape, np.dtype(dtypes.pop()), device())
+            network = Network(nodes, sample_shape, np.dtype(dtypes.pop()), _device.device())
             self._network, self._network_key = network, key
         return network
 
@@ -256,7 +259,9 @@ class Sequential(Model):
             x = x[..., 0]
         elif x.ndim == len(expected) - 1 and expected[-1] == 1:
             x = x[..., None]
-        fits = x.ndim == len(expected) and all(e in (None, size) for e, size in zip(expected[1:], x.shape[1:]))
+        fits = x.ndim == len(expected) and all(
+            e in (None, size) for e, size in zip(expected[1:], x.shape[1:])
+        )
         if not fits:
             raise ValueError(
                 f'Exception encountered when calling {self.name}: input 0 of layer "{self.layers[0].name}" is '
@@ -269,7 +274,7 @@ class Sequential(Model):
         x = self.adapted(inputs)
         network = self.network(x.shape[1:])
         program = network.inference(len(x), as_in_training=training)
-        network.kernels.gather.rows(x, np.arange(len(x)), program.input, network.scale, network.offset)
+        program.load(Data(x))
         program.run()
         return np.array(network.kernels.arrays.fetch(program.predictions))
 
@@ -314,5 +319,3 @@ def _leaves(model: Sequential) -> list[Layer]:
     for layer in model.layers:
         leaves += _leaves(layer) if isinstance(layer, Sequential) else [layer]
     return leaves
-
-

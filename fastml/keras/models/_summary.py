@@ -70,7 +70,8 @@ def _table(header: list[str], rows: list[list[str]], widths: list[int]) -> list[
 
     def row(cells: list[str], edge: str) -> list[str]:
         wrapped = [
-            textwrap.wrap(cell, width - 2, break_long_words=True) or [""] for cell, width in zip(cells, widths)
+            textwrap.wrap(cell, width - 2, break_long_words=True) or [""]
+            for cell, width in zip(cells, widths)
         ]
         height = max(len(lines) for lines in wrapped)
         return [

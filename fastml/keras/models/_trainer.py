@@ -1,14 +1,12 @@
-"""compile, fit, evaluate, predict."""
+"""fit, evaluate, predict."""
 
 from typing import Any
 
 import numpy as np
 
-from fastml.keras import metrics as metrics_module
-from fastml.keras import optimizers
-from fastml.keras._serialization import deserialize_keras_object, serialize_keras_object
 from fastml.keras.callbacks import CallbackList
-from fastml.keras.models._compiled import Comparison, CompiledMetrics, resolved_loss
+from fastml.keras.models._compilable import Compilable
+from fastml.keras.models._compiled import Comparison, resolved_loss
 from fastml.keras.models._data import (
     ArrayBatches,
     Epochs,
@@ -25,14 +23,11 @@ from fastml.keras.models._feed import Feed
 from fastml.solvers.backprop import Activation, RowActivation
 
 
-class Trainer:
+class Trainer(Compilable):
     """What a model does with data.
 
     Attributes
     ----------
-    optimizer : Optimizer or None
-    loss : object
-        As given to ``compile``.
     stop_training : bool
         Callbacks set it to end training after the batch at hand.
     history : History
@@ -40,96 +35,8 @@ class Trainer:
     """
 
     def __init__(self) -> None:
-        self.compiled = False
-        self.optimizer: Any = None
-        self.loss: Any = None
-        self.stop_training = False
+        super().__init__()
         self.history: Any = None
-        self._loss_tracker = metrics_module.Mean(name="loss")
-        self._metrics: CompiledMetrics | None = None
-        self._comparison: Comparison | None = None
-        self._compile_config: dict[str, Any] = {}
-        self._batch_feeds: dict[str, Feed] = {}
-
-    # Compiling
-
-    def compile(
-        self,
-        optimizer: Any = "rmsprop",
-        loss: Any = None,
-        loss_weights: Any = None,
-        metrics: Any = None,
-        weighted_metrics: Any = None,
-        run_eagerly: bool = False,
-        steps_per_execution: int = 1,
-        jit_compile: Any = "auto",
-        auto_scale_loss: bool = True,
-    ) -> None:
-        """Choose how to train and what to measure.
-
-        Parameters
-        ----------
-        optimizer : str or Optimizer, default="rmsprop"
-        loss : str, function, Loss or fastml.Loss
-        loss_weights : not supported
-        metrics, weighted_metrics : list of str, function or Metric
-            The latter take the weights of samples into account.
-        run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
-            Accepted, and without effect.
-        """
-        if loss_weights is not None:
-            raise ValueError("loss_weights is not supported: a Sequential model has one loss.")
-        self.optimizer = optimizers.get(optimizer)
-        self.loss = loss
-        self._metrics = CompiledMetrics(metrics, weighted_metrics)
-        self._loss_tracker = metrics_module.Mean(name="loss")
-        self._comparison = None
-        self._batch_feeds = {}
-        self.stop_training = False
-        self.compiled = True
-        self._compile_config = {
-            "optimizer": self.optimizer,
-            "loss": loss,
-            "loss_weights": None,
-            "metrics": metrics,
-            "weighted_metrics": weighted_metrics,
-            "run_eagerly": run_eagerly,
-            "steps_per_execution": steps_per_execution,
-            "jit_compile": False if jit_compile == "auto" else jit_compile,
-        }
-
-    def get_compile_config(self) -> dict[str, Any] | None:
-        return serialize_keras_object(self._compile_config) if self.compiled else None
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        self.compile(**deserialize_keras_object(config))
-        if self.built and self.optimizer is not None:  # type: ignore[attr-defined]
-            self.optimizer.build(self.trainable_weights)  # type: ignore[attr-defined]
-
-    @property
-    def compiled_metrics(self) -> list[metrics_module.Metric]:
-        """Those given to ``compile``; there once data have come."""
-        return [] if self._metrics is None else self._metrics.all
-
-    @property
-    def metrics(self) -> list[metrics_module.Metric]:
-        return [self._loss_tracker, *self.compiled_metrics] if self.compiled else []
-
-    @property
-    def metrics_names(self) -> list[str]:
-        return [metric.name for metric in self.metrics]
-
-    def reset_metrics(self) -> None:
-        for metric in self.metrics:
-            metric.reset_state()
-
-    def get_metrics_result(self) -> dict[str, Any]:
-        results = {"loss": float(self._loss_tracker.result())}
-        return results if self._metrics is None else {**results, **self._metrics.results()}
-
-    def _assert_compiled(self) -> None:
-        if not self.compiled:
-            raise ValueError("You must call `compile()` before using the model.")
 
     # Feeds: a data set, or batches that come one by one, made fit for the network
 
@@ -164,7 +71,9 @@ class Trainer:
             self._comparison = Comparison(loss, output_shape, name, layer, network.dtype)
         return self._comparison
 
-    def _data(self, x, y, sample_weight, batch_size, steps, shuffle, class_weight=None) -> tuple[Samples, Any]:
+    def _data(
+        self, x, y, sample_weight, batch_size, steps, shuffle, class_weight=None
+    ) -> tuple[Samples, Any]:
         """Samples to make a feed with, and the batches of an epoch."""
         if is_batches(x):
             for name, value in (("y", y), ("sample_weight", sample_weight)):
@@ -245,9 +154,7 @@ class Trainer:
         if validation_split and validation_data is None:
             first, last = train_validation_split(Samples(x, y, sample_weight), validation_split)
             (x, y, sample_weight), validation_data = first, last
-        samples, batches = self._data(
-            x, y, sample_weight, batch_size, steps_per_epoch, shuffle, class_weight
-        )
+        samples, batches = self._data(x, y, sample_weight, batch_size, steps_per_epoch, shuffle, class_weight)
         feed = self._feed("training", samples, isinstance(batches, ArrayBatches))
         epochs_of_batches = Epochs(batches, steps_per_epoch)
         validation = None
@@ -265,7 +172,7 @@ class Trainer:
             logs = self.get_metrics_result()
             if validation is not None and _is_due(epoch, validation_freq):
                 measured = self._measure(*validation, callbacks)
-                logs.update({f"val_{name}": value for name, value in measured.items()})
+                logs |= {f"val_{name}": value for name, value in measured.items()}
             callbacks.on_epoch_end(epoch, logs)
             if self.stop_training:
                 break
@@ -344,8 +251,10 @@ class Trainer:
         self._assert_compiled()
         data = x if is_batches(x) else Samples(x, y, sample_weight)
         feed, batches = self._validation(data, batch_size, steps)
-        logs = self._measure(feed, batches, self._callback_list(callbacks, verbose, 1, batches.num_batches, fit=False))
-        return _results(logs, return_dict)
+        self._measure(
+            feed, batches, self._callback_list(callbacks, verbose, 1, batches.num_batches, fit=False)
+        )
+        return self._results(return_dict)
 
     # Predicting
 
@@ -383,14 +292,19 @@ class Trainer:
         return feed
 
     def train_on_batch(
-        self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        return_dict: bool = False,
     ) -> Any:
         """One step on one batch. Results are means since ``reset_metrics``, as in Keras."""
         self._assert_compiled()
         samples = _weighted(_batch(x, y, sample_weight), class_weight)
         feed = self._batch_feed("training", samples)
         self._take_in(feed, feed.train(self._fit_batch(feed, samples)))
-        return _results(self.get_metrics_result(), return_dict)
+        return self._results(return_dict)
 
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
@@ -400,7 +314,7 @@ class Trainer:
         samples = _batch(x, y, sample_weight)
         feed = self._batch_feed("measuring", samples)
         self._take_in(feed, feed.run(self._fit_batch(feed, samples)))
-        return _results(self.get_metrics_result(), return_dict)
+        return self._results(return_dict)
 
     def predict_on_batch(self, x: Any) -> np.ndarray:
         """The output for one batch."""
@@ -436,10 +350,3 @@ def _is_due(epoch: int, validation_freq: Any) -> bool:
         f"Expected `validation_freq` to be a list or int. Received: validation_freq={validation_freq} of the type "
         f"{type(validation_freq)}."
     )
-
-
-def _results(logs: dict[str, Any], return_dict: bool) -> Any:
-    if return_dict:
-        return logs
-    values = list(logs.values())
-    return values[0] if len(values) == 1 else values

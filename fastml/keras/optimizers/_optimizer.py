@@ -190,7 +190,9 @@ class Optimizer:
     def exclude_from_weight_decay(self, var_list: Any = None, var_names: Any = None) -> None:
         """Leave variables, or those whose names match a pattern, out of weight decay."""
         if self.built:
-            raise ValueError("`exclude_from_weight_decay()` can only be configured before the optimizer is built.")
+            raise ValueError(
+                "`exclude_from_weight_decay()` can only be configured before the optimizer is built."
+            )
         self._excluded = {id(variable) for variable in var_list or ()}, list(var_names or ())
 
     def _decays(self, variable: Any) -> bool:

@@ -122,7 +122,7 @@ def _cosine(fraction: float, alpha: float) -> float:
 
 @_schedule
 class CosineDecay(LearningRateSchedule):
-    """Half a period of a cosine, after a linear warm-up if ``warmup_target`` is given (I. Loshchilov, F. Hutter, 2016)."""
+    """Half a period of a cosine (I. Loshchilov, F. Hutter, 2016), after a linear warm-up up to ``warmup_target``."""
 
     arguments = (
         "initial_learning_rate",

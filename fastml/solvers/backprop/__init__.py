@@ -1,8 +1,8 @@
 """Networks trained by back-propagation: nodes, losses, optimizers and the loop. No layer names, no devices.
 
-A ``Network`` is made of nodes (``Dense``, ``Conv``, …), each of which records its forward pass as calls of kernels and
-gives what records its backward pass. Once per size of batch all calls are compiled to a plan, and from then on a step of
-training is one call.
+A ``Network`` is made of nodes (``Dense``, ``Conv``, …), each of which records its forward pass as calls of kernels
+and gives what records its backward pass. Once per size of batch all calls are compiled to a plan, and from then on a
+step of training is one call.
 """
 
 from fastml.solvers.backprop._dense import Conv, Dense, Window

@@ -49,12 +49,12 @@ class Dense(Node):
 class Window(NamedTuple):
     """How a filter or a pooling window moves over an image."""
 
-    size: tuple[int, int]
-    strides: tuple[int, int] = (1, 1)
+    size: tuple[int, ...]
+    strides: tuple[int, ...] = (1, 1)
     padding: str = "valid"
-    dilation: tuple[int, int] = (1, 1)
+    dilation: tuple[int, ...] = (1, 1)
 
-    def output_size(self, image: tuple[int, int]) -> tuple[int, int]:
+    def output_size(self, image: tuple[int, ...]) -> tuple[int, int]:
         """Height and width of what comes out."""
         height, width = (self._positions(axis, image[axis]) for axis in (0, 1))
         return height, width
@@ -67,14 +67,19 @@ class Window(NamedTuple):
             return max(0, (length - self._extent(axis)) // self.strides[axis] + 1)
         return (length - 1) // self.strides[axis] + 1
 
-    def padding_before(self, image: tuple[int, int]) -> tuple[int, int]:
+    def padding_before(self, image: tuple[int, ...]) -> tuple[int, int]:
         """Zeros above and to the left: of an odd number the smaller half, as in TensorFlow; all if "causal"."""
         if self.padding == "valid":
             return 0, 0
         if self.padding == "causal":
             return self._extent(0) - 1, self._extent(1) - 1
         top, left = (
-            max((self._positions(axis, image[axis]) - 1) * self.strides[axis] + self._extent(axis) - image[axis], 0)
+            max(
+                (self._positions(axis, image[axis]) - 1) * self.strides[axis]
+                + self._extent(axis)
+                - image[axis],
+                0,
+            )
             // 2
             for axis in (0, 1)
         )
@@ -105,7 +110,7 @@ class Conv(Node):
     def output_shape(self, input_shape: Shape) -> Shape:
         return (*self.window.output_size(input_shape[:2]), self.filter_shape[-1])
 
-    def geometry(self, image: tuple[int, int]) -> Geometry:
+    def geometry(self, image: tuple[int, ...]) -> Geometry:
         window = self.window
         return Geometry(window.strides, window.padding_before(image), window.dilation, self.groups)
 
@@ -142,7 +147,7 @@ class ConvMaxPool(Node):
     Its gradient goes to the filters alone: for the first layer of a network, or for one that is not trained.
     """
 
-    def __init__(self, conv: Conv, pool: tuple[int, int]):
+    def __init__(self, conv: Conv, pool: tuple[int, ...]):
         self.conv, self.pool = conv, pool
         self.parameters = conv.parameters
 

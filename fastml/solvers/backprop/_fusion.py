@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fastml.solvers.backprop._dense import Conv, ConvMaxPool, Dense
+from fastml.solvers.backprop._dense import Conv, ConvMaxPool, Dense, Window
 from fastml.solvers.backprop._elementwise import Activation, Rescale
 from fastml.solvers.backprop._node import Node, Shape
 from fastml.solvers.backprop._pool import MaxPool
@@ -22,9 +22,10 @@ def fold_rescaling(nodes: Sequence[Node]) -> tuple[float, float, list[Node]]:
     scale, offset, rest = 1.0, 0.0, list(nodes)
     while True:
         first = next((i for i, node in enumerate(rest) if not isinstance(node, Reshape)), len(rest))
-        if first == len(rest) or not isinstance(rest[first], Rescale) or not rest[first].scalar:
+        rescale = rest[first] if first < len(rest) else None
+        if not isinstance(rescale, Rescale) or not rescale.scalar:
             return scale, offset, rest
-        rescale = rest.pop(first)
+        del rest[first]
         scale, offset = scale * float(rescale.scale), offset * float(rescale.scale) + float(rescale.offset)
 
 
@@ -38,7 +39,12 @@ def fuse(nodes: Sequence[Node], input_shape: Shape, training: bool) -> list[Node
         last = fused[-1] if fused else None
         if isinstance(last, Dense | Conv) and last.activation == "linear" and _is_plain_relu(node):
             fused[-1] = _with_relu(last)
-        elif isinstance(last, Conv) and last.activation == "relu" and _pools_in_tiles(node):
+        elif (
+            isinstance(last, Conv)
+            and last.activation == "relu"
+            and isinstance(node, MaxPool)
+            and _is_in_tiles(node.window)
+        ):
             if training and any(earlier.trainable for earlier in fused[:-1]):
                 fused.append(node)
             else:
@@ -72,9 +78,6 @@ def _with_relu(node: Dense | Conv) -> Node:
     return Conv(node.filters, node.bias, node.window, node.groups, "relu", node.filter_shape)
 
 
-def _pools_in_tiles(node: Node) -> bool:
-    if not isinstance(node, MaxPool):
-        return False
-    window = node.window
+def _is_in_tiles(window: Window) -> bool:
     is_small = window.size[0] * window.size[1] <= MAX_POOL_ELEMENTS
     return window.padding == "valid" and window.size == window.strides and is_small

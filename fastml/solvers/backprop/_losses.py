@@ -90,7 +90,9 @@ class SoftmaxCrossEntropy:
         predictions = recording.array(scores.shape)
         classes = scores.shape[-1]
         recording(
-            recording.kernels.activation.softmax, scores.reshape(-1, classes), predictions.reshape(-1, classes)
+            recording.kernels.activation.softmax,
+            scores.reshape(-1, classes),
+            predictions.reshape(-1, classes),
         )
         return scored._replace(predictions=predictions)
 

@@ -114,7 +114,9 @@ class Program:
 
     def measure_weights(self) -> None:
         """Take the penalty of the weights as they are."""
-        self._weights_penalty = sum(p.penalty.value(p.value) for p in self._penalised if p.penalty is not None)
+        self._weights_penalty = sum(
+            p.penalty.value(p.value) for p in self._penalised if p.penalty is not None
+        )
 
 
 class Network:
@@ -149,7 +151,9 @@ class Network:
         If a node cannot take what comes before it.
     """
 
-    def __init__(self, nodes: Sequence[Node], input_shape: Shape, dtype: Any = np.float32, device: str = "cpu"):
+    def __init__(
+        self, nodes: Sequence[Node], input_shape: Shape, dtype: Any = np.float32, device: str = "cpu"
+    ):
         self.kernels = for_device(device)
         self.dtype = np.dtype(dtype)
         self.input_shape = tuple(input_shape)
@@ -239,6 +243,7 @@ class Network:
         self._record_passes(recording, program, nodes, objective, learning)
         if learning:
             for parameter in penalised:
+                assert parameter.penalty is not None
                 recording(parameter.penalty.add_gradient, parameter.value, parameter.gradient)
         if optimizer is not None and self.trained:
             optimizer.record(recording, self)

@@ -67,7 +67,9 @@ class BatchNormalization(Node):
         out = recording.array(x.shape)
         gamma, beta = _value(self.gamma), _value(self.beta)
         mean, variance = self.moving_mean.value, self.moving_variance.value
-        recording(normalization.batch_infer, as_rows(x), gamma, beta, mean, variance, self.epsilon, as_rows(out))
+        recording(
+            normalization.batch_infer, as_rows(x), gamma, beta, mean, variance, self.epsilon, as_rows(out)
+        )
 
         def backward(dout, wanted):
             if not wanted:
@@ -101,7 +103,8 @@ class LayerNormalization(Node):
         def backward(dout, wanted):
             dx = recording.gradient(x.shape) if wanted else None
             dgamma, dbeta = (
-                None if p is None else gradient_of(p, recording).reshape(width) for p in (self.gamma, self.beta)
+                None if p is None else gradient_of(p, recording).reshape(width)
+                for p in (self.gamma, self.beta)
             )
             target = None if dx is None else self._rows(dx)
             recording(

@@ -46,8 +46,8 @@ class Optimizer:
     state_names: tuple[str, ...] = ()
     initial_state = 0.0
 
-    def __init__(self, weight_decay: float = 0.0, clipping: Clipping = Clipping()):
-        self.weight_decay, self.clipping = weight_decay, clipping
+    def __init__(self, weight_decay: float = 0.0, clipping: Clipping | None = None):
+        self.weight_decay, self.clipping = weight_decay, clipping or Clipping()
         self.iterations = 0
         self.state: dict[str, Any] = {}
         self._network: Network | None = None
@@ -61,7 +61,9 @@ class Optimizer:
         """What the kernel takes, for step number ``iterations + 1``; weight decay last."""
         raise NotImplementedError
 
-    def record_update(self, recording: Recording, w: Any, g: Any, state: dict[str, Any], settings: Any) -> None:
+    def record_update(
+        self, recording: Recording, w: Any, g: Any, state: dict[str, Any], settings: Any
+    ) -> None:
         """Record the update of a part of the weights."""
         raise NotImplementedError
 
@@ -83,8 +85,9 @@ class Optimizer:
     def state_of(self, name: str, parameter: Parameter) -> Any:
         """The part of a state that belongs to a parameter; before any network is there, one that will."""
         if self._network is None:
-            waiting = self._waiting.setdefault((name, id(parameter)), np.full_like(parameter.value, self.initial_state))
-            return waiting
+            return self._waiting.setdefault(
+                (name, id(parameter)), np.full_like(parameter.value, self.initial_state)
+            )
         return self._network.part(self.state[name], parameter)
 
     def begin_step(self, learning_rate: float) -> None:

@@ -135,7 +135,7 @@ def _sum_blocks(blocks, out):
 
 
 class Interpolate(Repeat):
-    """Images enlarged by ``factors``, each pixel a mean of its neighbours by distance (bilinear, half-pixel centres)."""
+    """Images enlarged by ``factors``, each pixel a mean of its neighbours by distance (half-pixel centres)."""
 
     def record(self, recording: Recording, x) -> Recorded:
         rows, columns = (
