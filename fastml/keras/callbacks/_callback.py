@@ -155,12 +155,9 @@ class CallbackList(Callback):
         from fastml.keras.callbacks._progress import ProgbarLogger
 
         methods = self.listeners(hook)
-        if (
-            len(methods) == 1
-            and isinstance(methods[0].__self__, ProgbarLogger)
-            and not methods[0].__self__.is_due()
-        ):
-            methods[0].__self__.seen = batch + 1
+        only = getattr(methods[0], "__self__", None) if len(methods) == 1 else None
+        if isinstance(only, ProgbarLogger) and not only.is_due():
+            only.seen = batch + 1
             return
         if methods:
             values = logs()
