@@ -70,6 +70,12 @@ def _sparse_plus(x):
     return np.where(x <= -1.0, 0.0, np.where(x < 1.0, 0.25 * (x + 1.0) ** 2, x))
 
 
+def _squareplus(x, b):
+    """(x + sqrt(x^2 + b)) / 2, so written that no digits cancel below 0."""
+    root = np.hypot(x, np.sqrt(b))
+    return np.where(x >= 0.0, 0.5 * (x + root), 0.5 * b / (root - x))
+
+
 def _indicator(condition):
     return np.where(condition, 1.0, 0.0)
 
@@ -118,10 +124,7 @@ FORMULAS: dict[str, tuple[Callable, Callable]] = {
         lambda x: np.clip(0.5 * (x + 1.0), 0.0, 1.0),
         lambda x: 0.5 * _indicator(abs(x) < 1.0),
     ),
-    "squareplus": (
-        lambda x, b: 0.5 * (x + np.sqrt(x**2 + b)),
-        lambda x, b: 0.5 * (1.0 + x / np.sqrt(x**2 + b)),
-    ),
+    "squareplus": (_squareplus, lambda x, b: 0.5 * (1.0 + x / np.hypot(x, np.sqrt(b)))),
     "tanh": (np.tanh, lambda x: 1.0 - np.tanh(x) ** 2),
     "tanh_shrink": (lambda x: x - np.tanh(x), lambda x: np.tanh(x) ** 2),
     "threshold": (

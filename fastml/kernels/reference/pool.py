@@ -30,11 +30,11 @@ def max_forward(X, out, argmax, window, strides, padding):
     _, _, w, c = X.shape
     channels = np.arange(c)
     for i, j, rows, columns in _windows(X.shape, out.shape, window, strides, padding):
-        elements = X[:, rows, columns].reshape(len(X), -1, c)
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        elements = X[:, rows, columns].reshape(len(X), height * width, c)
         best = np.argmax(elements, axis=1)
         out[:, i, j] = np.take_along_axis(elements, best[:, None], axis=1)[:, 0]
         if argmax is not None:
-            width = len(range(w)[columns])
             row, column = rows.start + best // width, columns.start + best % width
             argmax[:, i, j] = (row * w + column) * c + channels
 
@@ -75,7 +75,8 @@ def average_forward(X, out, window, strides, padding):
         As for ``max_forward``.
     """
     for i, j, rows, columns in _windows(X.shape, out.shape, window, strides, padding):
-        out[:, i, j] = X[:, rows, columns].mean(axis=(1, 2), dtype=np.float64)
+        with np.errstate(invalid="ignore"):
+            out[:, i, j] = X[:, rows, columns].mean(axis=(1, 2), dtype=np.float64)
 
 
 def average_gradient(dout, dX, window, strides, padding):

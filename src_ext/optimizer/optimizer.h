@@ -1,0 +1,41 @@
+/* Optimizers' updates, and clipping. The specification is kernels/reference/optimizer.py. */
+#ifndef FASTML_OPTIMIZER_H
+#define FASTML_OPTIMIZER_H
+
+#include <stddef.h>
+
+#include "dispatch.h"
+#include "program.h"
+
+enum { OPT_PART = 16384 /* elements of a part */ };
+
+typedef struct {
+    void *w;
+    const void *g;
+    void *state[3]; /* in the order of the function's arguments; NULL where there is none */
+    const double *settings;
+    ptrdiff_t n;
+} opt_update;
+
+/* g is read or updated; sums has an element for each part. */
+typedef struct {
+    void *g;
+    double *sums, *out;
+    const double *squared;
+    double limit;
+    ptrdiff_t n, n_parts;
+} opt_clip;
+
+typedef struct {
+    fastml_part *sgd, *rmsprop, *adagrad, *adam;                                            /* opt_update */
+    fastml_part *squared_norm, *add_norms /* a phase of one part */, *scale_by_norm, *clip; /* opt_clip */
+} opt_functions;
+
+typedef struct {
+    opt_functions f32, f64;
+} opt_kernels;
+
+FASTML_DECLARE(opt_kernels, opt_kernels);
+#define OPT_KERNELS(level) FASTML_SELECT(opt_kernels, level)
+
+#endif
