@@ -122,7 +122,8 @@ class Mean(Metric):
         self.count = self.add_variable((), name="count")
 
     def update_state(self, values, sample_weight=None):
-        if sample_weight is None and np.ndim(values) == 1:  # the case that every step of training has
+        values = np.asarray(values)
+        if sample_weight is None and values.ndim == 1:  # the case that every step of training has
             self.add(float(values.sum()), len(values))
             return
         values, weights = _per_sample(values, sample_weight, np.mean)
