@@ -30,12 +30,13 @@ CFLAGS = ["-O3", "-std=c11", "-fno-math-errno", "-ffp-contract=fast", "-Wall", "
 
 # family -> the C files compiled once per level, and those compiled once.
 FAMILIES = {
-    "runtime": ([], ["threads.c", "../simd/dispatch.c"]),
+    "runtime": ([], ["threads.c", "program.c", "../simd/dispatch.c"]),
     "gram": (["gram.c"], ["expansion.c"]),
     "sgd": (["sgd.c"], ["shuffle.c", "stream.c"]),
     "smo": (["smo.c"], ["select.c"]),
     "dual_cd": (["dual_cd.c"], []),
     "newton": (["newton.c"], []),
+    "dense": (["dense.c"], []),
 }
 
 

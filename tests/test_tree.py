@@ -17,8 +17,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 DEVICES = ("cpu", "cuda")
 
-# Modules of the backends that move data and compute nothing: no C sources, nothing to time.
-WITHOUT_ARITHMETIC = {"arrays"}
+# Modules of the backends that compute nothing themselves: no C sources of their own, nothing to time.
+WITHOUT_ARITHMETIC = {"arrays", "plan"}
 
 
 def source_of(device: str, family: str) -> Path:

@@ -1,6 +1,16 @@
-"""The instruction-set level in use, and the fork-join that every kernel family shares."""
+"""The instruction-set level in use, the fork-join that every kernel family shares, and programs of operations."""
+
+cimport numpy as cnp
+from libc.stdlib cimport free
+from libc.string cimport memset
 
 import os
+
+import numpy as np
+
+from fastml._config import effective_n_threads
+
+cnp.import_array()
 
 
 cdef extern from "dispatch.h":
@@ -47,3 +57,6 @@ LEVEL = _choose_level()
 def level_name(level: int = LEVEL) -> str:
     """Name of an instruction-set level, as FASTML_CPU spells it."""
     return f"v{level}" if level else "generic"
+
+
+include "operation.pxi"

@@ -1,0 +1,28 @@
+"""Plans on the CPU; the contract is ``fastml.kernels.reference.plan``.
+
+Consecutive operations become one C program (``src_ext/runtime/program.h``), for which threads are started once;
+between two programs, functions that have no operation are called.
+"""
+
+import functools
+from itertools import groupby
+
+from fastml.kernels.cpu._runtime import Program
+
+__all__ = ["compile", "run"]
+
+
+def compile(steps, n_threads=None):
+    made = [
+        function.operation(*args) if hasattr(function, "operation") else functools.partial(function, *args)
+        for function, args in steps
+    ]
+    plan = []
+    for is_function, group in groupby(made, lambda step: isinstance(step, functools.partial)):
+        plan += group if is_function else [Program(list(group), n_threads).run]
+    return plan
+
+
+def run(plan):
+    for call in plan:
+        call()

@@ -1,0 +1,115 @@
+"""Binding of dense layers: operations that are products of matrices."""
+
+cimport numpy as cnp
+from fastml.kernels.cpu cimport _runtime
+from fastml.kernels.cpu._runtime cimport Operation
+
+from fastml.kernels.cpu._runtime import LEVEL
+
+cnp.import_array()
+
+cdef extern from "dense.h":
+    ctypedef struct product_operand:
+        const void *data
+        Py_ssize_t stride
+        bint by_depth
+
+    ctypedef struct product_job:
+        product_operand a, b
+        Py_ssize_t n_rows, n_columns, depth
+        void *out
+        const void *bias
+        bint relu
+        void *sums_of_b
+        Py_ssize_t n_parts, n_sum_parts
+        size_t partial_bytes, scratch_bytes
+        void *partial
+
+    ctypedef struct product_kernels:
+        void (*plan)(product_job *) noexcept nogil
+        void (*run)(const void *, Py_ssize_t, void *) noexcept nogil
+        void (*sum)(const void *, Py_ssize_t, void *) noexcept nogil
+
+    ctypedef struct dense_kernels:
+        product_kernels f32, f64
+
+    const dense_kernels *DENSE_KERNELS(int level) nogil
+
+cdef const dense_kernels *KERNELS = DENSE_KERNELS(LEVEL)
+
+cdef bint BY_ROW = False, BY_DEPTH = True
+
+
+cdef product_operand operand(const void *data, Py_ssize_t stride, bint by_depth) noexcept:
+    cdef product_operand lying
+    lying.data, lying.stride, lying.by_depth = data, stride, by_depth
+    return lying
+
+
+cdef int schedule(Operation operation, product_job *job, int real) except -1:
+    """The phases of a product whose operands are set."""
+    cdef const product_kernels *kernels = &KERNELS.f32 if real == cnp.NPY_FLOAT32 else &KERNELS.f64
+    kernels.plan(job)
+    if job.partial_bytes:
+        job.partial = operation.owned(job.partial_bytes, "partial products")
+    operation.needs_scratch(job.scratch_bytes)
+    operation.work = <double> job.n_rows * job.n_columns * max(job.depth, 1) * (1 if real == cnp.NPY_FLOAT32 else 2)
+    operation.add_phase(kernels.run, job, job.n_parts)
+    operation.add_phase(kernels.sum, job, job.n_sum_parts)
+    return 0
+
+
+cdef product_job *new_job(Operation operation, Py_ssize_t n_rows, Py_ssize_t n_columns, Py_ssize_t depth) except NULL:
+    cdef product_job *job = <product_job *> operation.owned(sizeof(product_job), "a product")
+    job.n_rows, job.n_columns, job.depth = n_rows, n_columns, depth
+    return job
+
+
+cdef tuple sizes(rows, weights, str names):
+    """n, d, m of two matrices that share a size."""
+    if rows.ndim != 2 or weights.ndim != 2:
+        raise ValueError(f"{names} must be matrices; got shapes {rows.shape} and {weights.shape}.")
+    return rows.shape + weights.shape
+
+
+def forward(X, W, bias, out, activation="linear"):
+    cdef Operation operation = Operation()
+    cdef int real = _runtime.real_type(X, "X")
+    n, d, _, m = sizes(X, W, "X and W")
+    cdef product_job *job = new_job(operation, n, m, d)
+    if activation not in ("linear", "relu"):
+        raise ValueError(f"activation must be 'linear' or 'relu'; got {activation!r}.")
+    job.a = operand(operation.reads(X, real, "X", (n, d)), d, BY_ROW)
+    job.b = operand(operation.reads(W, real, "W", (d, m)), m, BY_DEPTH)
+    if bias is not None:
+        job.bias = operation.reads(bias, real, "bias", (m,))
+    job.out = operation.writes(out, real, "out", (n, m))
+    job.relu = activation == "relu"
+    schedule(operation, job, real)
+    return operation
+
+
+def gradient_input(dout, W, dX):
+    cdef Operation operation = Operation()
+    cdef int real = _runtime.real_type(dout, "dout")
+    n, m, d, _ = sizes(dout, W, "dout and W")
+    cdef product_job *job = new_job(operation, n, d, m)
+    job.a = operand(operation.reads(dout, real, "dout", (n, m)), m, BY_ROW)
+    job.b = operand(operation.reads(W, real, "W", (d, m)), m, BY_ROW)
+    job.out = operation.writes(dX, real, "dX", (n, d))
+    schedule(operation, job, real)
+    return operation
+
+
+def gradient_weights(X, dout, dW, dbias):
+    cdef Operation operation = Operation()
+    cdef int real = _runtime.real_type(X, "X")
+    n, d, _, m = sizes(X, dout, "X and dout")
+    cdef product_job *job = new_job(operation, d, m, n)
+    job.a = operand(operation.reads(X, real, "X", (n, d)), d, BY_DEPTH)
+    job.b = operand(operation.reads(dout, real, "dout", (n, m)), m, BY_DEPTH)
+    job.out = operation.writes(dW, real, "dW", (d, m))
+    if dbias is not None:
+        job.sums_of_b = operation.writes(dbias, real, "dbias", (m,))
+    schedule(operation, job, real)
+    return operation

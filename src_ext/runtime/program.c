@@ -1,0 +1,57 @@
+#include "program.h"
+
+#include <sched.h>
+
+#include "threads.h"
+
+/* A pause takes 40 to 140 cycles: after some 50 us of them the thread that is waited for has probably lost
+   its core, and may need this one. */
+enum { SPINS = 2000 };
+
+static void pause_briefly(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static void wait_for(atomic_ptrdiff_t *count, ptrdiff_t wanted) {
+    for (int spins = 0; atomic_load_explicit(count, memory_order_acquire) < wanted; spins++) {
+        if (spins < SPINS)
+            pause_briefly();
+        else
+            sched_yield();
+    }
+}
+
+static void run_thread(void *context, int thread, int n_threads) {
+    (void)n_threads;
+    fastml_program *program = context;
+    void *scratch = program->scratch + (size_t)thread * program->scratch_bytes;
+    for (ptrdiff_t p = 0; p < program->n_phases; p++) {
+        const fastml_phase *phase = &program->phases[p];
+        fastml_progress *progress = &program->progress[p];
+        ptrdiff_t part;
+        while ((part = atomic_fetch_add_explicit(&progress->next, 1, memory_order_relaxed)) <
+               phase->n_parts) {
+            phase->part(phase->job, part, scratch);
+            atomic_fetch_add_explicit(&progress->done, 1, memory_order_release);
+        }
+        wait_for(&progress->done, phase->n_parts);
+    }
+}
+
+void fastml_run_program(fastml_program *program, int n_threads) {
+    if (n_threads == 1) {
+        for (ptrdiff_t p = 0; p < program->n_phases; p++)
+            for (ptrdiff_t part = 0; part < program->phases[p].n_parts; part++)
+                program->phases[p].part(program->phases[p].job, part, program->scratch);
+        return;
+    }
+    for (ptrdiff_t p = 0; p < program->n_phases; p++) {
+        atomic_store_explicit(&program->progress[p].next, 0, memory_order_relaxed);
+        atomic_store_explicit(&program->progress[p].done, 0, memory_order_relaxed);
+    }
+    fastml_fork_join(run_thread, program, n_threads, n_threads);
+}

@@ -1,0 +1,186 @@
+"""Plans: operations and functions in order, on threads that are started once a program."""
+
+import os
+import threading
+
+import numpy as np
+import pytest
+from fresh_interpreter import output_of
+from numpy.testing import assert_array_equal
+
+from fastml.kernels import for_device
+from fastml.kernels.cpu import _dense, _runtime
+
+
+@pytest.fixture(params=["reference", "cpu"])
+def kernels(request):
+    return for_device(request.param)
+
+
+def chain(kernels, n_layers=6, n=64, between=None):
+    """A network whose layers' outputs are the next ones' inputs, and its last output; between: called amid."""
+    rng = np.random.default_rng(0)
+    values = [rng.standard_normal((n, n))] + [np.full((n, n), np.nan) for _ in range(n_layers)]
+    weights = [rng.standard_normal((n, n)) / n**0.5 for _ in range(n_layers)]
+    steps = [
+        (kernels.dense.forward, (values[i], weights[i], None, values[i + 1], "relu")) for i in range(n_layers)
+    ]
+    if between is not None:
+        steps.insert(n_layers // 2, between)
+    return steps, values
+
+
+def test_steps_run_in_order(kernels):
+    steps, values = chain(kernels)
+    expected = values[0]
+    for _, (_, W, *_) in steps:
+        expected = np.maximum(expected @ W, 0.0)
+    kernels.plan.run(kernels.plan.compile(steps))
+    np.testing.assert_allclose(values[-1], expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_plan_reads_its_arrays_at_each_run(kernels):
+    steps, values = chain(kernels)
+    plan = kernels.plan.compile(steps, 2)
+    kernels.plan.run(plan)
+    first = values[-1].copy()
+    values[0] *= 2.0
+    kernels.plan.run(plan)
+    np.testing.assert_allclose(values[-1], 2.0 * first, rtol=1e-12)
+
+
+def test_any_function_may_stand_between_operations(kernels):
+    seen = []
+    steps, values = chain(kernels, between=(lambda array, scale: seen.append(array[0, 0] * scale), (None, 2)))
+    steps[3] = (steps[3][0], (values[3], 2.0))
+    plan = kernels.plan.compile(steps)
+    kernels.plan.run(plan)
+    kernels.plan.run(plan)
+    assert seen == [2.0 * values[3][0, 0]] * 2
+    assert np.isfinite(values[-1]).all()
+
+
+def test_an_error_of_a_function_ends_the_run(kernels):
+    def fail():
+        raise ZeroDivisionError("here")
+
+    steps, values = chain(kernels, between=(fail, ()))
+    plan = kernels.plan.compile(steps)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError, match="here"):
+            kernels.plan.run(plan)
+    assert np.isfinite(values[3]).all()
+    assert np.isnan(values[4]).all()
+
+
+def test_an_empty_plan(kernels):
+    kernels.plan.run(kernels.plan.compile([]))
+
+
+@pytest.mark.parametrize("n_threads", [2, 3, 8])
+def test_results_do_not_depend_on_threads(n_threads):
+    """Many runs, on more threads than there are cores: of a hundred thousand claims of parts each is made once."""
+    kernels = for_device("cpu")
+    steps, values = chain(kernels, n=256)
+    kernels.plan.run(kernels.plan.compile(steps, 1))
+    expected = [array.copy() for array in values[1:]]
+    plan = kernels.plan.compile(steps, n_threads)
+    for _ in range(100):
+        for array in values[1:]:
+            array.fill(np.nan)
+        kernels.plan.run(plan)
+        for array, same in zip(values[1:], expected, strict=True):
+            assert_array_equal(array, same)
+
+
+def test_bad_arguments_are_refused_when_a_plan_is_made():
+    kernels = for_device("cpu")
+    with pytest.raises(ValueError, match="out must be of shape"):
+        kernels.plan.compile(
+            [(kernels.dense.forward, (np.ones((2, 3)), np.ones((3, 4)), None, np.ones((2, 3))))]
+        )
+
+
+def test_arrays_live_as_long_as_the_plan():
+    steps, values = chain(for_device("cpu"))
+    last = values[-1]
+    plan = for_device("cpu").plan.compile(steps)
+    del steps, values
+    for_device("cpu").plan.run(plan)
+    assert np.isfinite(last).all()
+
+
+def test_one_run_at_a_time():
+    """The second of two runs of a plan that overlap is refused, and the first one not disturbed."""
+    n = 1500
+    X, W = np.ones((n, n)), np.ones((n, n))
+    outs = [np.empty((n, n)) for _ in range(2)]
+    program = _runtime.Program([_dense.forward(X, W, None, out) for out in outs], 1)
+    outcomes = []
+
+    def run():
+        try:
+            program.run()
+            outcomes.append("done")
+        except RuntimeError as error:
+            outcomes.append(str(error))
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == [
+        "A plan is being run by another thread: its arrays serve one run at a time.",
+        "done",
+    ]
+    program.run()
+    assert_array_equal(outs[1], n)
+
+
+def test_a_child_of_fork_runs_a_plan_that_its_parent_is_running():
+    kernels = for_device("cpu")
+    n = 1500
+    X, W, out = np.ones((n, n)), np.ones((n, n)), np.empty((n, n))
+    plan = kernels.plan.compile([(kernels.dense.forward, (X, W, None, out))] * 4, 2)
+    running = threading.Thread(target=kernels.plan.run, args=(plan,))
+    running.start()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            out.fill(0.0)
+            kernels.plan.run(plan)
+            status = int(not (out == n).all())
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    running.join()
+    assert_array_equal(out, n)
+
+
+def test_memory_that_is_not_there():
+    """Scratch memory and partial sums are asked for when a plan is made."""
+    code = """
+import resource
+import numpy as np
+from fastml.kernels.cpu import dense, plan
+X, W, out = np.ones((100, 50_000), "f4"), np.ones((50_000, 100), "f4"), np.ones((100, 100), "f4")
+step = [(dense.forward, (X, W, None, out))]
+plan.compile(step, 2)
+address_space = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (address_space + 200_000, resource.RLIM_INFINITY))
+kept = []
+try:
+    for _ in range(1000):
+        kept.append(plan.compile(step, 2))
+except MemoryError as error:
+    del kept
+    print(error)
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+plan.run(plan.compile(step, 2))
+print(out.min(), out.max())
+"""
+    message, values = output_of(code).splitlines()
+    assert message.endswith("could not be allocated.")
+    assert values == "50000.0 50000.0"
