@@ -29,12 +29,15 @@ INLINE ptrdiff_t end_of(const pool_job *job, ptrdiff_t part, ptrdiff_t n_rows) {
 
 #define REAL float
 #define KIND f32
+#define IS_F32 1
 #include "windows.h"
 #undef REAL
 #undef KIND
 
+#undef IS_F32
 #define REAL double
 #define KIND f64
+#define IS_F32 0
 #include "windows.h"
 
 #define FUNCTIONS(kind)                                                                                      \

@@ -12,15 +12,26 @@
 #define INDICES OF(indices, KIND)
 typedef int32_t INDICES __attribute__((vector_size(4 * N_LANES)));
 
-INLINE void OF(store_indices, KIND)(int32_t *p, BITS indices, ptrdiff_t n) {
+/* n lanes, or all of them where `whole`, a constant: copies of a known size are single instructions. */
+INLINE void OF(store_indices, KIND)(int32_t *p, BITS indices, ptrdiff_t n, int whole) {
     INDICES narrow = __builtin_convertvector(indices, INDICES);
-    memcpy(p, &narrow, 4 * (n < N_LANES ? n : N_LANES));
+    if (whole)
+        memcpy(p, &narrow, sizeof narrow);
+    else
+        memcpy(p, &narrow, 4 * n);
 }
 
-INLINE BITS OF(load_indices, KIND)(const int32_t *p, ptrdiff_t n) {
+INLINE BITS OF(load_indices, KIND)(const int32_t *p, ptrdiff_t n, int whole) {
     INDICES narrow = {0};
-    memcpy(&narrow, p, 4 * (n < N_LANES ? n : N_LANES));
+    if (whole)
+        memcpy(&narrow, p, sizeof narrow);
+    else
+        memcpy(&narrow, p, 4 * n);
     return __builtin_convertvector(narrow, BITS);
+}
+
+INLINE VEC OF(load_lanes, KIND)(const REAL *p, ptrdiff_t n, int whole) {
+    return whole ? (VEC)(*(const OF(mem, KIND) *)p) : OF(load_part, KIND)(p, n);
 }
 
 INLINE BITS OF(lane_numbers, KIND)(void) {
@@ -30,38 +41,58 @@ INLINE BITS OF(lane_numbers, KIND)(void) {
     return lanes;
 }
 
-/* The largest of a window's elements, of `left` channels at most from x on, and its index. A NaN stays. */
-INLINE VEC OF(window_max, KIND)(const REAL *x, const pool_job *job, span rows, span columns, ptrdiff_t left,
-                                BITS *where) {
-    ptrdiff_t c = job->c;
-    VEC best = LOAD(x + (rows.first * job->w + columns.first) * c, left);
-    BITS at = (BITS){0} + (int)((rows.first * job->w + columns.first) * c);
-    for (ptrdiff_t row = rows.first; row < rows.last; row++) {
-        for (ptrdiff_t column = columns.first; column < columns.last; column++) {
-            ptrdiff_t index = (row * job->w + column) * c;
-            VEC element = LOAD(x + index, left);
-            BITS taken = ~(element <= best) & (best == best);
-            best = (VEC)((taken & (BITS)element) | (~taken & (BITS)best));
-            at = (taken & ((BITS){0} + (int)index)) | (~taken & at);
-        }
+/* Take an element, and its index, if it is larger than the best, or a NaN where the best is none. */
+INLINE void OF(take_larger, KIND)(VEC element, int index, VEC *best, BITS *at) {
+#if defined(__AVX512F__)
+    /* GCC 12 makes vectors of the masks that comparisons give, and back: 12 operations for these 4. */
+#define TAKE(real, whole, mask)                                                                              \
+    mask larger = _mm512_cmp_##real##_mask((whole)element, (whole) * best, _CMP_NLE_UQ);                     \
+    larger = _mm512_mask_cmp_##real##_mask(larger, (whole) * best, (whole) * best, _CMP_ORD_Q);              \
+    *best = (VEC)_mm512_mask_mov_##real((whole) * best, larger, (whole)element)
+#if IS_F32
+    TAKE(ps, __m512, __mmask16);
+    *at = (BITS)_mm512_mask_mov_epi32((__m512i)*at, larger, _mm512_set1_epi32(index));
+#else
+    TAKE(pd, __m512d, __mmask8);
+    *at = (BITS)_mm512_mask_mov_epi64((__m512i)*at, larger, _mm512_set1_epi64(index));
+#endif
+#undef TAKE
+#else
+    BITS larger = ~(element <= *best) & (*best == *best);
+    *best = (VEC)((larger & (BITS)element) | (~larger & (BITS)*best));
+    *at = (larger & ((BITS){0} + index)) | (~larger & *at);
+#endif
+}
+
+/* The largest of a window's elements, of `left` channels at most from channel k on; argmax may be NULL. */
+INLINE void OF(max_of_window, KIND)(const pool_job *job, const REAL *x, span rows, span columns, ptrdiff_t k,
+                                    REAL *out, int32_t *argmax, int whole) {
+    ptrdiff_t c = job->c, left = c - k, first = (rows.first * job->w + columns.first) * c + k;
+    VEC best = OF(load_lanes, KIND)(x + first, left, whole);
+    BITS at = (BITS){0} + (int)first;
+    for (ptrdiff_t row = rows.first; row < rows.last; row++, first += job->w * c) {
+        ptrdiff_t index = first;
+        for (ptrdiff_t column = columns.first; column < columns.last; column++, index += c)
+            OF(take_larger, KIND)(OF(load_lanes, KIND)(x + index, left, whole), (int)index, &best, &at);
     }
-    *where = at;
-    return best;
+    if (whole)
+        *(OF(mem, KIND) *)(out + k) = best;
+    else
+        OF(store_part, KIND)(out + k, best, left);
+    if (argmax)
+        OF(store_indices, KIND)(argmax + k, at + OF(lane_numbers, KIND)(), left, whole);
 }
 
 /* One pooled row. */
 SHARED void OF(max_row, KIND)(const pool_job *job, const REAL *x, span rows, REAL *out, int32_t *argmax) {
-    const BITS lanes = OF(lane_numbers, KIND)();
     ptrdiff_t c = job->c;
-    for (ptrdiff_t j = 0; j < job->pooled_w; j++) {
+    for (ptrdiff_t j = 0; j < job->pooled_w; j++, out += c, argmax = argmax ? argmax + c : NULL) {
         span columns = window_span(job, 1, j);
-        for (ptrdiff_t k = 0; k < c; k += N_LANES) {
-            BITS where;
-            VEC best = OF(window_max, KIND)(x + k, job, rows, columns, c - k, &where);
-            STORE(out + j * c + k, best, c - k);
-            if (argmax)
-                OF(store_indices, KIND)(argmax + j * c + k, where + lanes + (int)k, c - k);
-        }
+        ptrdiff_t k = 0;
+        for (; k + N_LANES <= c; k += N_LANES)
+            OF(max_of_window, KIND)(job, x, rows, columns, k, out, argmax, 1);
+        if (k < c)
+            OF(max_of_window, KIND)(job, x, rows, columns, k, out, argmax, 0);
     }
 }
 
@@ -76,26 +107,37 @@ static void OF(max_forward, KIND)(const void *context, ptrdiff_t part, void *scr
     }
 }
 
-/* One row of an image: what its elements get from the windows that have them as their largest. */
+/* What the elements at one place, from channel k on, get from the windows that have them as their largest. */
+INLINE void OF(max_gradient_at, KIND)(const pool_job *job, const REAL *dout, const int32_t *argmax, span rows,
+                                      span columns, ptrdiff_t k, ptrdiff_t index, REAL *dx, int whole) {
+    ptrdiff_t c = job->c, left = c - k;
+    BITS own = OF(lane_numbers, KIND)() + (int)(index + k);
+    VEC total = {0};
+    for (ptrdiff_t i = rows.first; i < rows.last; i++) {
+        for (ptrdiff_t j = columns.first; j < columns.last; j++) {
+            ptrdiff_t window = (i * job->pooled_w + j) * c + k;
+            BITS chosen = OF(load_indices, KIND)(argmax + window, left, whole) == own;
+            total += (VEC)(chosen & (BITS)OF(load_lanes, KIND)(dout + window, left, whole));
+        }
+    }
+    if (whole)
+        *(OF(mem, KIND) *)(dx + k) = total;
+    else
+        OF(store_part, KIND)(dx + k, total, left);
+}
+
+/* One row of an image. */
 SHARED void OF(max_gradient_row, KIND)(const pool_job *job, const REAL *dout, const int32_t *argmax,
                                        ptrdiff_t y, REAL *dx) {
-    const BITS lanes = OF(lane_numbers, KIND)();
     span rows = windows_of(job, 0, y);
     ptrdiff_t c = job->c;
-    for (ptrdiff_t column = 0; column < job->w; column++) {
+    for (ptrdiff_t column = 0; column < job->w; column++, dx += c) {
         span columns = windows_of(job, 1, column);
-        for (ptrdiff_t k = 0; k < c; k += N_LANES) {
-            BITS own = lanes + (int)((y * job->w + column) * c + k);
-            VEC total = {0};
-            for (ptrdiff_t i = rows.first; i < rows.last; i++) {
-                for (ptrdiff_t j = columns.first; j < columns.last; j++) {
-                    ptrdiff_t window = (i * job->pooled_w + j) * c + k;
-                    BITS chosen = OF(load_indices, KIND)(argmax + window, c - k) == own;
-                    total += (VEC)(chosen & (BITS)LOAD(dout + window, c - k));
-                }
-            }
-            STORE(dx + column * c + k, total, c - k);
-        }
+        ptrdiff_t index = (y * job->w + column) * c, k = 0;
+        for (; k + N_LANES <= c; k += N_LANES)
+            OF(max_gradient_at, KIND)(job, dout, argmax, rows, columns, k, index, dx, 1);
+        if (k < c)
+            OF(max_gradient_at, KIND)(job, dout, argmax, rows, columns, k, index, dx, 0);
     }
 }
 
