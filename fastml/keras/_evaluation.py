@@ -10,7 +10,7 @@ from fastml.solvers.backprop import Data, Network, Node
 
 def evaluated(nodes: Sequence[Node], x: np.ndarray, training: bool = False) -> np.ndarray:
     """The output of a batch ``x`` of float32 or float64."""
-    program = Network(nodes, x.shape[1:], x.dtype, _device.device()).inference(
+    program = Network(nodes, x.shape[1:], x.dtype, _device.device(), train=False).inference(
         len(x), as_in_training=training
     )
     program.load(Data(np.ascontiguousarray(x)))

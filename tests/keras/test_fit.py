@@ -251,6 +251,26 @@ def test_layers_in_two_models_are_shared():
     np.testing.assert_allclose(model.predict(X, verbose=0), expected, rtol=1e-4, atol=1e-6)
 
 
+def test_a_callback_may_predict_with_the_layers_that_are_trained():
+    X, y = problem()
+    model, alone = classifier(), classifier()
+    features = keras.Sequential([keras.Input((4,)), model.get_layer("hidden")])
+    outputs = []
+
+    def look(batch, logs):
+        outputs.append(features.predict(X, verbose=0))
+        outputs.append(model.get_layer("hidden")(X))
+
+    callback = keras.callbacks.LambdaCallback(on_train_batch_end=look)
+    quietly(model, X, y, epochs=2, shuffle=False, callbacks=[callback])
+    quietly(alone, X, y, epochs=2, shuffle=False)
+    np.testing.assert_array_equal(flat_weights(model), flat_weights(alone))
+    np.testing.assert_array_equal(outputs[-1], outputs[-2])
+    assert (outputs[-1] != outputs[0]).any()
+    kernel, bias = model.get_weights()[:2]
+    np.testing.assert_allclose(outputs[-1], np.maximum(X @ kernel + bias, 0), rtol=1e-5, atol=1e-6)
+
+
 def test_images_of_any_size():
     model = keras.Sequential(
         [keras.Input((None, None, 1)), layers.Conv2D(2, 3), layers.GlobalAveragePooling2D(), layers.Dense(1)]
@@ -428,4 +448,6 @@ def test_functional_models_are_refused():
 
     with pytest.raises(NotImplementedError, match=message):
         Mine()
+    with pytest.raises(NotImplementedError, match=message):
+        layers.Dense(2)(keras.Input((3,)))
     assert isinstance(keras.Sequential(), keras.Model)

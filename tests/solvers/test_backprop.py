@@ -64,6 +64,20 @@ def test_a_network_keeps_the_values_of_its_parameters():
     assert not first.is_current
 
 
+def test_a_network_that_does_not_train_leaves_parameters_where_they_are():
+    network = classifier(np.random.default_rng(1))
+    rng = np.random.default_rng(2)
+    data, program = samples(rng), network.training(20, None, OBJECTIVE, SGD())
+    program.load(data)
+    reader = Network(network.nodes, (4,), np.float64, DEVICE, train=False).inference(20)
+    reader.load(data)
+    reader.run()
+    program.run()
+    np.testing.assert_array_equal(reader.predictions, program.predictions)
+    assert network.is_current
+    assert network.trained[0].value.base is not None
+
+
 def test_shorter_batches_share_the_buffers_of_the_longest():
     rng = np.random.default_rng(2)
     network, data = classifier(rng), samples(rng)

@@ -294,6 +294,11 @@ class Layer:
 
     def __call__(self, inputs: Any, training: bool = False) -> np.ndarray:
         """The output for an array of samples."""
+        if isinstance(inputs, Layer):
+            raise NotImplementedError(
+                "fastml.keras has Sequential models only: a layer is called with an array, not with an Input or "
+                "another layer."
+            )
         x = np.asarray(inputs).astype(self.dtype, copy=False)
         self.ensure_built(x.shape)
         return evaluated(self.nodes(x.shape[1:]), x, training)

@@ -219,8 +219,11 @@ class Sequential(Model):
             shape = layer.compute_output_shape(shape)
         return nodes
 
-    def network(self, sample_shape: tuple[int, ...]) -> Network:
-        """The network for samples of a shape: the one at hand, unless something has changed."""
+    def network(self, sample_shape: tuple[int, ...], train: bool = False) -> Network:
+        """The network for samples of a shape: the one at hand, unless something has changed.
+
+        One that is only to predict leaves the parameters where they are: it may be made while another one trains them.
+        """
         if not self.built:
             self.build((None, *sample_shape))
         dtypes = {layer.dtype for layer in self.layers}
@@ -233,9 +236,14 @@ class Sequential(Model):
             tuple((id(v), v.trainable) for v in self.weights),
         )
         network = self._network
-        if network is None or self._network_key != key or not network.is_current:
+        if (
+            network is None
+            or self._network_key != key
+            or not network.is_current
+            or (train and network.trained != network.parameters)
+        ):
             nodes = self.make_nodes(sample_shape)
-            network = Network(nodes, sample_shape, np.dtype(dtypes.pop()), _device.device())
+            network = Network(nodes, sample_shape, np.dtype(dtypes.pop()), _device.device(), train)
             self._network, self._network_key = network, key
         return network
 

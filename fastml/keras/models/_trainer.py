@@ -43,7 +43,7 @@ class Trainer(Compilable):
     def _feed(self, kind: str, samples: Samples, in_memory: bool) -> Feed:
         """Something that runs batches; ``kind`` is "training", "measuring" or "predicting"."""
         x = self.adapted(samples.x)  # type: ignore[attr-defined]
-        network = self.network(x.shape[1:])  # type: ignore[attr-defined]
+        network = self.network(x.shape[1:], kind == "training")  # type: ignore[attr-defined]
         comparison = None
         if kind != "predicting":
             comparison = self._ensure_comparison(samples, network)
@@ -285,7 +285,7 @@ class Trainer(Compilable):
     def _batch_feed(self, kind: str, samples: Samples) -> Feed:
         """The feed for single batches: its programs are kept for the next one."""
         x_shape = self.adapted(samples.x).shape[1:]  # type: ignore[attr-defined]
-        network = self.network(x_shape)  # type: ignore[attr-defined]
+        network = self.network(x_shape, kind == "training")  # type: ignore[attr-defined]
         feed = self._batch_feeds.get(kind)
         if feed is None or feed.network is not network:
             feed = self._batch_feeds[kind] = self._feed(kind, samples, in_memory=False)

@@ -122,8 +122,8 @@ class Program:
 class Network:
     """Nodes in a row, their parameters and the programs that compute them.
 
-    Making a network moves the parameters that are to be trained into ``weights``; a network made before from the
-    same parameters is not to be used any more.
+    Making a network that trains moves its parameters into ``weights``; a network made before from the same parameters
+    is not to be used any more. One that does not train takes them where they lie.
 
     Parameters
     ----------
@@ -133,14 +133,17 @@ class Network:
     dtype : {float32, float64}
     device : str
         For ``kernels.for_device``.
+    train : bool, default=True
+        Whether ``training`` will be called.
 
     Attributes
     ----------
-    weights, gradients : array
-        All trainable parameters, and their gradients, each a vector with each parameter's part at the start of a
-        cache line.
+    parameters : list of Parameter
+        Those that are trainable, in order.
     trained : list of Parameter
-        Those in ``weights``, in order.
+        The same, or none if the network does not train.
+    weights, gradients : array
+        ``trained``, and their gradients, each a vector with each parameter's part at the start of a cache line.
     output_shape : tuple of int
     scale, offset : float
         What a batch is multiplied by, and what is added, as it is loaded.
@@ -152,7 +155,12 @@ class Network:
     """
 
     def __init__(
-        self, nodes: Sequence[Node], input_shape: Shape, dtype: Any = np.float32, device: str = "cpu"
+        self,
+        nodes: Sequence[Node],
+        input_shape: Shape,
+        dtype: Any = np.float32,
+        device: str = "cpu",
+        train: bool = True,
     ):
         self.kernels = for_device(device)
         self.dtype = np.dtype(dtype)
@@ -162,8 +170,11 @@ class Network:
         for node in self.nodes:
             shape = node.output_shape(shape)
         self.output_shape = shape
-        self.trained = _unique(p for node in self.nodes for p in node.parameters if p.trainable)
+        everything = _unique(p for node in self.nodes for p in node.parameters)
+        self.parameters = [p for p in everything if p.trainable]
+        self.trained = self.parameters if train else []
         self._lay_out()
+        self._places = [(p, p.value) for p in everything]
         self._memories = {kind: Memory(self.kernels.arrays) for kind in ("training", "inference")}
 
     # Layout
@@ -183,7 +194,6 @@ class Network:
             parameter.value = self.part(self.weights, parameter)
             parameter.value[...] = values
             parameter.gradient = self.part(self.gradients, parameter)
-        self._views = [parameter.value for parameter in self.trained]
 
     def vector(self) -> Any:
         """Zeros, laid out as the weights."""
@@ -203,7 +213,7 @@ class Network:
     @property
     def is_current(self) -> bool:
         """Whether no other network has taken its parameters since."""
-        return all(p.value is view for p, view in zip(self.trained, self._views))
+        return all(parameter.value is place for parameter, place in self._places)
 
     # Programs
 
@@ -235,7 +245,7 @@ class Network:
         nodes = fuse(self.nodes, self.input_shape, learning)
         if learning:
             recording.reserve_gradients(n_rows * self._largest_output(nodes))
-        penalised = [p for p in self.trained if p.penalty is not None and objective is not None]
+        penalised = [p for p in self.parameters if p.penalty is not None and objective is not None]
         program = Program(self, n_rows, source, penalised, nodes)
         self._record_input(recording, program, n_rows, objective)
         if penalised:
