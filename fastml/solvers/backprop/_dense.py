@@ -112,7 +112,8 @@ class Conv(Node):
 
     def geometry(self, image: tuple[int, ...]) -> Geometry:
         window = self.window
-        return Geometry(window.strides, window.padding_before(image), window.dilation, self.groups)
+        strides, dilation = (window.strides[0], window.strides[1]), (window.dilation[0], window.dilation[1])
+        return Geometry(strides, window.padding_before(image), dilation, self.groups)
 
     def record(self, recording: Recording, x) -> Recorded:
         conv, activation = recording.kernels.conv, recording.kernels.activation
