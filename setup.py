@@ -28,6 +28,10 @@ LEVELS = (
 
 CFLAGS = ["-O3", "-std=c11", "-fno-math-errno", "-ffp-contract=fast", "-Wall", "-Wno-unused-function"]
 
+# Families of small kernels, each with a binding of its own that src_ext/layers/_layers.pyx includes: what Cython
+# puts into an extension besides would take longer to compile than they do.
+SMALL_FAMILIES = ("gather", "pool", "activation", "normalization", "optimizer")
+
 # family -> the C files compiled once per level, and those compiled once.
 FAMILIES = {
     "runtime": ([], ["threads.c", "program.c", "../simd/dispatch.c"]),
@@ -37,24 +41,29 @@ FAMILIES = {
     "dual_cd": (["dual_cd.c"], []),
     "newton": (["newton.c"], []),
     "dense": (["dense.c"], []),
+    "layers": ([f"../{family}/{family}.c" for family in SMALL_FAMILIES], []),
 }
 
 
+def source(family: str, name: str) -> Path:
+    return (SRC / family / name).resolve().relative_to(Path.cwd())
+
+
 def extension(family: str) -> Extension:
-    per_level, once = FAMILIES[family]
+    per_level, once = ([source(family, name) for name in names] for names in FAMILIES[family])
     folder = SRC / family
     return Extension(
         f"fastml.kernels.cpu._{family}",
         [
             str(folder / f"_{family}.pyx"),
-            *(str((folder / name).resolve().relative_to(Path.cwd())) for name in once),
+            *map(str, once),
         ],
         include_dirs=[
             *(str(SRC / shared) for shared in ("simd", "runtime", "linear")),
-            str(folder),
+            *sorted({str(folder), *(str(file.parent) for file in per_level)}),
             np.get_include(),
         ],
-        depends=[str(header) for header in SRC.glob("*/*.h")] + [str(folder / name) for name in per_level],
+        depends=[str(header) for header in SRC.glob("*/*.h")] + list(map(str, per_level)),
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         extra_compile_args=[*CFLAGS, "-pthread"],
         extra_link_args=["-pthread"],
@@ -78,7 +87,7 @@ class build_kernels(build_ext):
 
     def _compile_level(self, ext, family, level):
         return self.compiler.compile(
-            [str(SRC / family / name) for name in FAMILIES[family][0]],
+            [str(source(family, name)) for name in FAMILIES[family][0]],
             output_dir=str(Path(self.build_temp) / level),
             macros=[("FASTML_LEVEL", level)],
             include_dirs=ext.include_dirs,

@@ -1,23 +1,33 @@
 """The contract of ``kernels.reference`` on the CPU: compiled C at the processor's instruction-set level."""
 
 from fastml.kernels.cpu import (
+    activation,
     arrays,
     dense,
     dual_cd,
+    gather,
     gram,
     newton,
+    normalization,
+    optimizer,
     plan,
+    pool,
     sgd,
     smo,
 )
 
 __all__ = [
+    "activation",
     "arrays",
     "dense",
     "dual_cd",
+    "gather",
     "gram",
     "newton",
+    "normalization",
+    "optimizer",
     "plan",
+    "pool",
     "sgd",
     "smo",
 ]
