@@ -172,7 +172,9 @@ class Trainer(Compilable):
             logs = self.get_metrics_result()
             if validation is not None and _is_due(epoch, validation_freq):
                 measured = self._measure(*validation, callbacks)
-                logs |= {f"val_{name}": value for name, value in measured.items()}
+                logs = dict(
+                    sorted((logs | {f"val_{name}": value for name, value in measured.items()}).items())
+                )
             callbacks.on_epoch_end(epoch, logs)
             if self.stop_training:
                 break
