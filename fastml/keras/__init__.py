@@ -14,6 +14,7 @@ from fastml.keras import (
     optimizers,
     random,
     regularizers,
+    saving,
     utils,
 )
 from fastml.keras.initializers import Initializer
@@ -48,5 +49,6 @@ __all__ = [
     "optimizers",
     "random",
     "regularizers",
+    "saving",
     "utils",
 ]

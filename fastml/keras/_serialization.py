@@ -93,7 +93,11 @@ def deserialize_keras_object(config: Any, custom_objects: dict[str, Any] | None 
     if "class_name" not in config or "config" not in config:
         return {key: deserialize_keras_object(value, custom_objects) for key, value in config.items()}
     if config["class_name"] == "__numpy__":
-        return np.array(config["config"]["value"], dtype=config["config"]["dtype"])
+        dtype = np.dtype(config["config"]["dtype"])
+        if dtype.kind not in "biuf":
+            # The length of a string is part of its dtype: of any size, for one that is empty.
+            raise ValueError(f"Arrays must be of numbers. Received: dtype={dtype}")
+        return np.array(config["config"]["value"], dtype=dtype)
     target = _find(config, custom_objects or {})
     if not isinstance(target, type):
         return target
@@ -113,6 +117,11 @@ def _find(config: dict[str, Any], custom_objects: dict[str, Any]) -> Any:
         return custom_objects[name]
     found = (_functions if is_function else _classes).get(f"{config.get('module')}.{name}")
     if found is None:
+        if name in ("Lambda", "__lambda__"):
+            raise ValueError(
+                "The file has a Lambda layer or function, which is a program. fastml.keras does not run programs from "
+                "files."
+            )
         raise ValueError(
             f"Could not locate {'function' if is_function else 'class'} '{name}' of module "
             f"'{config.get('module')}': fastml.keras does not have it. Full object config: {config}"

@@ -1,5 +1,6 @@
 """Callbacks, by Keras' names."""
 
+from fastml.keras.callbacks._backup import BackupAndRestore
 from fastml.keras.callbacks._callback import Callback, CallbackList, History, MonitorCallback
 from fastml.keras.callbacks._files import CSVLogger, ModelCheckpoint
 from fastml.keras.callbacks._progress import ProgbarLogger
@@ -12,6 +13,7 @@ from fastml.keras.callbacks._stopping import (
 )
 
 __all__ = [
+    "BackupAndRestore",
     "CSVLogger",
     "Callback",
     "CallbackList",

@@ -15,7 +15,13 @@ class Callback:
     model : Model
     params : dict
         ``verbose``, ``epochs`` and ``steps``.
+    remembered : tuple of str
+        The attributes that training goes on with after a restart: numbers, strings, arrays or lists of these.
     """
+
+    remembered: tuple[str, ...] = ()
+    # Whether it comes after all others, to see what they did.
+    is_last = False
 
     def __init__(self) -> None:
         self.params: dict[str, Any] = {}
@@ -144,7 +150,9 @@ class CallbackList(Callback):
             through = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
             self._listeners[hook] = [
                 getattr(callback, hook)
-                for callback in self.callbacks
+                for callback in sorted(
+                    self.callbacks, key=lambda callback: getattr(callback, "is_last", False)
+                )
                 if _differs(callback, hook, default)
                 or (hook in through and _differs(callback, through[hook], getattr(Callback, through[hook])))
             ]

@@ -77,6 +77,8 @@ class ModelCheckpoint(MonitorCallback):
         What has to be better than that.
     """
 
+    remembered = ("best", "_batches_since_saving")
+
     def __init__(
         self,
         filepath,

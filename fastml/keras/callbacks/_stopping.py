@@ -25,6 +25,8 @@ class EarlyStopping(MonitorCallback):
     start_from_epoch : int, default=0
     """
 
+    remembered = ("wait", "stopped_epoch", "best", "best_epoch", "best_weights")
+
     def __init__(
         self,
         monitor="val_loss",
@@ -150,6 +152,8 @@ class ReduceLROnPlateau(MonitorCallback):
         Epochs to wait after that.
     min_lr : float, default=0.0
     """
+
+    remembered = ("wait", "cooldown_counter", "best")
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastml.keras import activations, initializers, regularizers
+from fastml.keras._allocation import initial_values
 from fastml.keras._evaluation import evaluated
 from fastml.keras._naming import auto_name
 from fastml.keras._serialization import serialize_keras_object
@@ -203,11 +204,12 @@ class Layer:
                 f"Layer '{self.name}': the variable '{name}' would have the shape {tuple(shape)}, which must be fully "
                 "defined. Give the model an Input with all sizes that layers depend on."
             )
-        values = np.ascontiguousarray(initializers.get(initializer)(tuple(shape), self.dtype))
+        path = f"{self.path}/{name}"
+        values = initial_values(initializers.get(initializer), tuple(shape), self.dtype, path)
         regularizer = regularizers.get(regularizer)
         penalty = None if regularizer is None else regularizer.penalty
         parameter = Parameter(values, trainable and self._trainable, penalty)
-        variable = LayerVariable(parameter, name, f"{self.path}/{name}", parameter.trainable, regularizer)
+        variable = LayerVariable(parameter, name, path, parameter.trainable, regularizer)
         variable.of_training = trainable  # type: ignore[attr-defined]
         self._weights.append(variable)
         return variable

@@ -200,25 +200,67 @@ def is_batches(x: Any) -> bool:
 
 
 class Epochs:
-    """Epoch after epoch of batches; with ``steps_per_epoch`` an epoch goes on where the last one ended."""
+    """Epoch after epoch of batches; with ``steps_per_epoch`` an epoch goes on where the last one ended.
+
+    A pass is one iteration over all batches: an epoch, unless there are ``steps_per_epoch``.
+    """
 
     def __init__(self, batches: Any, steps_per_epoch: int | None = None):
         self.batches, self.steps_per_epoch = batches, steps_per_epoch
         self._stream: Iterator[Any] | None = None
+        self._generator: list[int] = []
+        self._taken = self._first_step = 0
 
     @property
     def num_batches(self) -> int | None:
         return self.steps_per_epoch or self.batches.num_batches
 
+    def _begin_pass(self) -> None:
+        self._generator = shuffling_generator().state.value.tolist()
+        self._taken = 0
+        self._stream = iter(self.batches)
+
+    def _next(self) -> Any:
+        """None at the end of a pass."""
+        assert self._stream is not None
+        batch = next(self._stream, None)
+        self._taken += batch is not None
+        return batch
+
+    def position(self) -> dict[str, Any]:
+        """Where the pass at hand is, and what its order was drawn from."""
+        return {"generator": self._generator, "taken": self._taken}
+
+    def resume(self, position: dict[str, Any], step: int) -> None:
+        """Go to a position, ``step`` steps after the beginning of an epoch: batches before it are drawn, and dropped.
+
+        A generator has to give all its batches once more.
+        """
+        if not step and not self.steps_per_epoch:
+            return
+        generator = shuffling_generator().state
+        now = generator.numpy()
+        generator.assign(np.array(position["generator"], np.uint64))
+        self._begin_pass()
+        for _ in range(position["taken"]):
+            if self._next() is None:
+                raise ValueError("the data have fewer batches")
+        generator.assign(now)
+        self._first_step = step
+
     def __iter__(self) -> Iterator[Any]:
-        """The batches of one epoch."""
+        """The batches of one epoch, or what is left of them."""
+        first, self._first_step = self._first_step, 0
         if not self.steps_per_epoch:
-            yield from self.batches
+            if not first:
+                self._begin_pass()
+            while (batch := self._next()) is not None:
+                yield batch
             return
         if self._stream is None:
-            self._stream = iter(self.batches)
-        for step in range(self.steps_per_epoch):
-            batch = next(self._stream, None)
+            self._begin_pass()
+        for step in range(first, self.steps_per_epoch):
+            batch = self._next()
             if batch is None:
                 if step > 0:
                     warnings.warn(
@@ -227,8 +269,8 @@ class Epochs:
                         stacklevel=3,
                     )
                     return
-                self._stream = iter(self.batches)
-                batch = next(self._stream, None)
+                self._begin_pass()
+                batch = self._next()
                 if batch is None:
                     return
             yield batch

@@ -10,13 +10,14 @@ from fastml.keras._serialization import deserialize_keras_object, public, serial
 from fastml.keras.layers import InputLayer
 from fastml.keras.layers._layer import Layer, Shape
 from fastml.keras.models._data import standard_input
+from fastml.keras.models._persistence import Persistent
 from fastml.keras.models._summary import print_summary
 from fastml.keras.models._trainer import Trainer
 from fastml.solvers.backprop import Data, Network, Node
 
 
 @public("keras", "keras.Model")
-class Model(Trainer, Layer):
+class Model(Persistent, Trainer, Layer):
     """The base of `Sequential`, which is the one kind of model there is."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "Model":
@@ -177,6 +178,11 @@ class Sequential(Model):
         if not self.built:
             raise AttributeError(f"Sequential model '{self.name}' has no defined input shape yet.")
         return self._layers[0].batch_shape  # type: ignore[attr-defined]
+
+    @property
+    def input_layer(self) -> Any:
+        """What the shape of samples was given by, or made for."""
+        return self._layers[0]
 
     @property
     def output_shape(self) -> Shape:

@@ -1,5 +1,6 @@
 """fit, evaluate, predict."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,27 @@ from fastml.keras.models._data import (
     unpack_x_y_sample_weight,
 )
 from fastml.keras.models._feed import Feed
+from fastml.keras.saving._state import restore_epoch, restore_training
 from fastml.solvers.backprop import Activation, RowActivation
+
+
+@dataclass
+class Progress:
+    """How far training has come.
+
+    Attributes
+    ----------
+    epoch, step : int
+        Epochs completed, and steps of the one under way.
+    epochs : Epochs or None
+    callbacks : CallbackList or None
+        Those of the last ``fit``.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    epochs: Epochs | None = None
+    callbacks: CallbackList | None = None
 
 
 class Trainer(Compilable):
@@ -32,11 +53,14 @@ class Trainer(Compilable):
         Callbacks set it to end training after the batch at hand.
     history : History
         Of the last ``fit``.
+    progress : Progress
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.history: Any = None
+        self.progress = Progress()
+        self._saved: tuple[dict[str, Any], str] | None = None
 
     # Feeds: a data set, or batches that come one by one, made fit for the network
 
@@ -163,12 +187,18 @@ class Trainer(Compilable):
             validation = self._validation(validation_data, size, validation_steps)
         callbacks = self._callback_list(callbacks, verbose, epochs, epochs_of_batches.num_batches, fit=True)
         self.stop_training = False
+        self.progress = Progress(initial_epoch, 0, epochs_of_batches, callbacks)
+        self._saved = None
         callbacks.on_train_begin()
+        self._resume()
         logs: dict[str, Any] | None = None
-        for epoch in range(initial_epoch, epochs):
+        while self.progress.epoch < epochs and not self.stop_training:
+            epoch = self.progress.epoch
             self.reset_metrics()
             callbacks.on_epoch_begin(epoch)
-            self._run_epoch(feed, epochs_of_batches, callbacks)
+            self._resume_epoch()
+            self._run_epoch(feed, callbacks)
+            self.progress.epoch, self.progress.step = epoch + 1, 0
             logs = self.get_metrics_result()
             if validation is not None and _is_due(epoch, validation_freq):
                 measured = self._measure(*validation, callbacks)
@@ -176,15 +206,33 @@ class Trainer(Compilable):
                     sorted((logs | {f"val_{name}": value for name, value in measured.items()}).items())
                 )
             callbacks.on_epoch_end(epoch, logs)
-            if self.stop_training:
-                break
         callbacks.on_train_end(logs)
         return self.history
 
-    def _run_epoch(self, feed: Feed, batches: Any, callbacks: CallbackList) -> None:
-        for step, batch in enumerate(batches):
+    def resume_from(self, state: dict[str, Any], path: str) -> None:
+        """Have the ``fit`` that has just begun go on from a state: see `saving`.
+
+        It is restored once all callbacks have begun, as they forget what they knew then.
+        """
+        self._saved = state, path
+
+    def _resume(self) -> None:
+        if self._saved is not None:
+            restore_training(self, *self._saved)
+
+    def _resume_epoch(self) -> None:
+        """In the middle of an epoch, whose beginning is now told to callbacks for the second time."""
+        if self._saved is not None and self.progress.step:
+            restore_epoch(self, *self._saved)
+        self._saved = None
+
+    def _run_epoch(self, feed: Feed, callbacks: CallbackList) -> None:
+        progress = self.progress
+        assert progress.epochs is not None
+        for step, batch in enumerate(progress.epochs, progress.step):
             callbacks.call("on_train_batch_begin", step)
             self._take_in(feed, feed.train(self._fit_batch(feed, batch)))
+            progress.step = step + 1
             callbacks.batch_end("on_train_batch_end", step, self.get_metrics_result)
             if self.stop_training:
                 break

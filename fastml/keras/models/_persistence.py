@@ -1,0 +1,26 @@
+"""save, load_weights, export: a model's methods for files."""
+
+from typing import Any
+
+from fastml.keras import saving
+from fastml.keras.export import export_model
+
+
+class Persistent:
+    """What of a model goes to files."""
+
+    def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None) -> None:
+        """Write the model to a ``.keras`` file: see `saving.save_model`."""
+        saving.save_model(self, filepath, overwrite, zipped)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+        """Write the weights to a ``.weights.h5`` file: see `saving.save_weights`."""
+        saving.save_weights(self, filepath, overwrite)
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
+        """Set the weights from a ``.weights.h5`` or ``.keras`` file: see `saving.load_weights`."""
+        saving.load_weights(self, filepath, skip_mismatch)
+
+    def export(self, filepath: Any, format: str = "tf_saved_model", verbose: Any = None) -> None:
+        """Write the model for other programs to predict with: see `export.export_model`."""
+        export_model(self, filepath, format, verbose)
