@@ -195,8 +195,7 @@ class Trainer(Compilable):
         while self.progress.epoch < epochs and not self.stop_training:
             epoch = self.progress.epoch
             self.reset_metrics()
-            callbacks.on_epoch_begin(epoch)
-            self._resume_epoch()
+            self._begin_epoch(callbacks)
             self._run_epoch(feed, callbacks)
             self.progress.epoch, self.progress.step = epoch + 1, 0
             logs = self.get_metrics_result()
@@ -220,11 +219,18 @@ class Trainer(Compilable):
         if self._saved is not None:
             restore_training(self, *self._saved)
 
-    def _resume_epoch(self) -> None:
-        """In the middle of an epoch, whose beginning is now told to callbacks for the second time."""
-        if self._saved is not None and self.progress.step:
-            restore_epoch(self, *self._saved)
-        self._saved = None
+    def _begin_epoch(self, callbacks: CallbackList) -> None:
+        """Tell callbacks; if training goes on in the middle of the epoch, then undo what they do for the second time."""
+        saved, self._saved = self._saved, None
+        if saved is None or not self.progress.step:
+            callbacks.on_epoch_begin(self.progress.epoch)
+            return
+        variables = [*self.weights, *self.optimizer.variables]  # type: ignore[attr-defined]
+        values = [variable.numpy() for variable in variables]
+        callbacks.on_epoch_begin(self.progress.epoch)
+        for variable, value in zip(variables, values):
+            variable.assign(value)
+        restore_epoch(self, *saved)
 
     def _run_epoch(self, feed: Feed, callbacks: CallbackList) -> None:
         progress = self.progress

@@ -29,12 +29,10 @@ def training_state(model: Any) -> dict[str, Any]:
         "generators": _generators(model),
         "pass": None if progress.epochs is None else progress.epochs.position(),
         "metrics": [],
-        "learning_rate": None,
         "callbacks": [],
     }
     if progress.step:
         state["metrics"] = [_encoded(v.value) for metric in model.metrics for v in metric.variables]
-        state["learning_rate"] = _rate(model)
     for name, callback in _named_callbacks(progress.callbacks):
         values = {key: _encoded(getattr(callback, key)) for key in callback.remembered}
         state["callbacks"].append({"name": name, "state": values})
@@ -64,15 +62,15 @@ def restore_training(model: Any, state: Any, path: str) -> None:
 
 
 def restore_epoch(model: Any, state: Any, path: str) -> None:
-    """Go on within an epoch, after callbacks have been told that it begins."""
+    """Go on within an epoch, after callbacks have been told that it begins: what they did then was done before."""
     with Reading(path):
+        restore_generators(model, state["generators"])
+        _restore_global_generators(state["generators"])
         variables = [v for metric in model.metrics for v in metric.variables]
         if len(variables) != len(state["metrics"]):
             raise ValueError("the metrics are others")
         for variable, encoded in zip(variables, state["metrics"]):
             variable.assign(_decoded(encoded))
-        if state["learning_rate"] is not None:
-            model.optimizer.learning_rate = float(state["learning_rate"])
         restore_callbacks(model, state)
 
 
@@ -98,12 +96,6 @@ def _count(value: Any) -> int:
     if not isinstance(value, int) or not 0 <= value < 2**63:
         raise ValueError(f"{value!r} counts nothing")
     return value
-
-
-def _rate(model: Any) -> float | None:
-    """The learning rate if callbacks may set it."""
-    variables = model.optimizer.variables
-    return float(variables[1].value) if len(variables) > 1 and variables[1].name == "learning_rate" else None
 
 
 # Generators
