@@ -84,7 +84,7 @@ def deserialize_keras_object(config: Any, custom_objects: dict[str, Any] | None 
     ValueError
         For a class or function that this package does not have; Lambda layers and pickled functions among them.
     """
-    if isinstance(config, _PLAIN):
+    if isinstance(config, (*_PLAIN, np.ndarray, np.generic)):
         return config
     if isinstance(config, list | tuple):
         return type(config)(deserialize_keras_object(value, custom_objects) for value in config)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastml.keras import activations, initializers, regularizers
-from fastml.keras._serialization import public, serialize_keras_object
+from fastml.keras._serialization import deserialize_keras_object, public, serialize_keras_object
 from fastml.keras.layers._layer import InputSpec, Layer, refuse
 from fastml.keras.random import SeedGenerator
 from fastml.solvers import backprop
@@ -338,7 +338,7 @@ class Rescaling(Layer):
 
     def __init__(self, scale, offset=0.0, **kwargs):
         super().__init__(**kwargs)
-        self.scale, self.offset = scale, offset
+        self.scale, self.offset = deserialize_keras_object(scale), deserialize_keras_object(offset)
 
     def make_nodes(self, input_shape):
         return [backprop.Rescale(self.scale, self.offset)]

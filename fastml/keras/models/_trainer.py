@@ -220,7 +220,7 @@ class Trainer(Compilable):
             restore_training(self, *self._saved)
 
     def _begin_epoch(self, callbacks: CallbackList) -> None:
-        """Tell callbacks; if training goes on in the middle of the epoch, then undo what they do for the second time."""
+        """Tell callbacks; if training goes on within the epoch, then undo what they do for the second time."""
         saved, self._saved = self._saved, None
         if saved is None or not self.progress.step:
             callbacks.on_epoch_begin(self.progress.epoch)

@@ -99,7 +99,7 @@ class WeightsFile:
     Raises
     ------
     ValueError
-        If it is no HDF5 file, or declares arrays that it does not hold.
+        If it is no HDF5 file, if it has links, or if it declares arrays that it does not hold.
     """
 
     def __init__(self, file: BinaryIO, path: str, size: int):
@@ -122,47 +122,42 @@ class WeightsFile:
         self._file.close()
 
     def _measured(self, size: int) -> int:
-        """The size of all arrays, which a few bytes could declare as anything.
-
-        Links are not followed.
-        """
+        """The size of all arrays, which a few bytes could declare as anything."""
+        # What a visitor returns ends the visit; exceptions do not get through h5py here.
+        link = self._file.visititems_links(self._elsewhere)
+        if link is not None:
+            raise ValueError(f"'{self.path}' is not loaded: {link} to elsewhere.")
         n_objects = declared = stored = 0
 
-        def visit(name: str, found: Any) -> None:
+        def visit(name: str, found: Any) -> bool | None:
             nonlocal n_objects, declared, stored
             n_objects += 1
-            if n_objects > MAX_OBJECTS:
-                raise ValueError(f"'{self.path}' is not loaded: it has more than {MAX_OBJECTS} objects.")
             if isinstance(found, self._h5py.Dataset):
                 declared += math.prod(found.shape or ()) * found.dtype.itemsize
                 stored += found.id.get_storage_size()
+            return True if n_objects > MAX_OBJECTS else None
 
-        self._file.visititems(visit)
+        if self._file.visititems(visit):
+            raise ValueError(f"'{self.path}' is not loaded: it has more than {MAX_OBJECTS} objects.")
         if declared > FREE_BYTES + MAX_EXPANSION * min(stored, size):
             raise ValueError(
                 f"'{self.path}' is not loaded: its arrays would take {declared} bytes, and it stores {stored}."
             )
         return declared
 
-    def _child(self, group: Any, name: str, path: str) -> Any:
-        """What a group has by that name, or None; it must be there itself, not by way of a link."""
-        link = group.get(name, getlink=True)
-        if link is None:
-            return None
-        if not isinstance(link, self._h5py.HardLink):
-            raise ValueError(
-                f"'{self.path}' is not loaded: '{path}' is a {type(link).__name__} to elsewhere."
-            )
-        return group[name]
+    def _elsewhere(self, name: str, link: Any) -> str | None:
+        """What a link is called that is not to the thing itself."""
+        hard = isinstance(link, self._h5py.HardLink)
+        return None if hard else f"'{name}' is a {type(link).__name__}"
 
     def _variables_group(self, path: str) -> Any:
         found: Any = self._file
         walked = ""
         for name in (*path.split("/"), "vars") if path else ("vars",):
             walked = f"{walked}/{name}"
-            found = self._child(found, name, walked)
-            if found is None:
+            if name not in found:
                 return {}
+            found = found[name]
             if not isinstance(found, self._h5py.Group):
                 raise ValueError(f"'{self.path}' is not loaded: '{walked}' is no group.")
         return found
@@ -170,7 +165,7 @@ class WeightsFile:
     def _dataset(self, group: Any, path: str, number: int, variable: Any) -> Any:
         """An array that fits a variable."""
         where = f"'{path}/vars/{number}'"
-        dataset = self._child(group, str(number), f"{path}/vars/{number}")
+        dataset = group.get(str(number))
         if not isinstance(dataset, self._h5py.Dataset):
             raise ValueError(f"'{self.path}' is not loaded: {where} is no array.")
         if dataset.external or dataset.is_virtual:
@@ -195,6 +190,8 @@ class WeightsFile:
         found: list[tuple[Any, Any]] = []
         for path, owner, variables in owners(model):
             group = self._variables_group(path)
+            if owner is model.optimizer and self._has_no_step(group):
+                continue
             if owner is model.optimizer and len(group) != len(variables):
                 warnings.warn(
                     f"Skipping variable loading for optimizer '{owner.name}', because it has {len(variables)} "
@@ -215,6 +212,17 @@ class WeightsFile:
                 warnings.warn(f"Layer '{owner.name}' keeps its weights: {error}", stacklevel=4)
         for variable, dataset in found:
             variable.assign(self._read(dataset))
+
+    def _has_no_step(self, group: Any) -> bool:
+        """Whether an optimizer was saved before it was used: there is nothing to load, nor may all of it be there."""
+        iteration = group.get("0")
+        if (
+            not isinstance(iteration, self._h5py.Dataset)
+            or iteration.shape != ()
+            or iteration.dtype.kind != "i"
+        ):
+            return False
+        return self._read(iteration) == 0
 
     def _read(self, dataset: Any) -> np.ndarray:
         try:
