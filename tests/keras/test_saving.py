@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from saved_models import models
 
 import fastml
 from fastml import _files, keras
@@ -16,9 +17,6 @@ from fastml.keras import layers
 
 SAVED = Path(__file__).parent / "saved"
 NAMES = ["images", "sequences", "nested"]
-
-sys.path.insert(0, str(SAVED))
-from models import models  # noqa: E402
 
 
 def predictions(name):

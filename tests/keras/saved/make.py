@@ -10,9 +10,10 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from models import models
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+from saved_models import models  # noqa: E402
 
 
 def make():

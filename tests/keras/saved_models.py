@@ -1,4 +1,4 @@
-"""Models of all layers, that either package builds: see make.py."""
+"""Models of all layers, that either package builds: see saved/make.py."""
 
 import numpy as np
 
