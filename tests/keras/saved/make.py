@@ -1,7 +1,7 @@
 """Write the files of this folder, with Keras 3.15.1 on TensorFlow 2.21.0: ``python make.py``.
 
 Keras' own files, but for the compression of the zip, without which they are far larger; and what Keras predicts.
-With ``python make.py check FOLDER`` it reads files that test_saving.py wrote there, and compares predictions.
+With ``python make.py check FOLDER`` it reads files that write.py wrote there, and compares predictions.
 """
 
 import sys
