@@ -224,6 +224,10 @@ def test_other_sizes_that_a_configuration_asks_for(members, refused):
         return lambda model: model["compile_config"]["metrics"][0]["config"].update(config)
 
     refused(with_config(members, metric(num_thresholds=10**12)), "num_thresholds=1000000000000 is more than")
+    refused(
+        with_config(members, metric(num_thresholds=10**4, multi_label=True, num_labels=10**4)),
+        r"of shape \(10000, 10000\) is larger than a file may ask for",
+    )
     array = {"class_name": "__numpy__", "config": {"value": [""], "dtype": "U99999999"}}
     refused(
         with_config(members, replace_layer("keras.layers", "Rescaling", {"scale": array})),

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastml.keras import activations, initializers, regularizers
-from fastml.keras._allocation import initial_values
+from fastml.keras._allocation import initial_weights
 from fastml.keras._evaluation import evaluated
 from fastml.keras._naming import auto_name
 from fastml.keras._serialization import serialize_keras_object
@@ -205,7 +205,7 @@ class Layer:
                 "defined. Give the model an Input with all sizes that layers depend on."
             )
         path = f"{self.path}/{name}"
-        values = initial_values(initializers.get(initializer), tuple(shape), self.dtype, path)
+        values = initial_weights(initializers.get(initializer), tuple(shape), self.dtype, path)
         regularizer = regularizers.get(regularizer)
         penalty = None if regularizer is None else regularizer.penalty
         parameter = Parameter(values, trainable and self._trainable, penalty)

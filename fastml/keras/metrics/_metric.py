@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastml.keras import initializers
+from fastml.keras._allocation import check_other
 from fastml.keras._naming import auto_name
 from fastml.keras._serialization import public, serialize_keras_object
 from fastml.keras._variable import Variable
@@ -35,6 +36,7 @@ class Metric:
         self, shape: Any, initializer: Any = "zeros", dtype: Any = None, name: str = ""
     ) -> Variable:
         """A state. It is kept in float64: sums of many batches."""
+        check_other(tuple(shape), "float64", f"{self.name}/{name}")
         values = np.asarray(initializers.get(initializer)(shape, "float64"))
         variable = Variable(values, name, f"{self.name}/{name}")
         self._variables.append(variable)

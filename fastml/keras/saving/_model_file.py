@@ -169,7 +169,7 @@ def _check_sizes(config: Any) -> None:
     if not isinstance(config, dict):
         return
     for name, value in config.items():
-        if name in ("num_thresholds", "num_labels") and isinstance(value, int) and value > MAX_THRESHOLDS:
+        if name == "num_thresholds" and isinstance(value, int) and value > MAX_THRESHOLDS:
             raise ValueError(f"{name}={value} is more than the {MAX_THRESHOLDS} that a file may ask for.")
         _check_sizes(value)
 
