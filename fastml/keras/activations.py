@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastml.keras._evaluation import as_floats, evaluated
-from fastml.keras._serialization import Names, public
+from fastml.keras._serialization import Names, public, serialize_keras_object
 from fastml.solvers.backprop import Activation, GatedLinear, Node, RowActivation
 
 _FUNCTIONS: dict[str, Callable] = {}
@@ -235,13 +235,15 @@ def get(identifier: Any) -> Callable:
 
 
 def serialize(activation: Callable) -> Any:
-    """Its name.
+    """Its name; the configuration of a layer.
 
     Raises
     ------
     ValueError
         If it is none of this module's.
     """
+    if hasattr(activation, "get_config"):
+        return serialize_keras_object(activation)
     name = getattr(activation, "__name__", "")
     if _FUNCTIONS.get(name) is not activation:
         raise ValueError(f"Unknown activation function '{activation}' cannot be serialized.")

@@ -20,7 +20,7 @@ def _images(keras):
         layers.UpSampling2D((2, 1), interpolation="bilinear"),
         layers.AveragePooling2D(3, strides=2, padding="same"),
         layers.Cropping2D(((1, 0), (0, 1))),
-        layers.Conv2D(3, 1, dilation_rate=2, kernel_regularizer="l2"),
+        layers.Conv2D(3, 1, dilation_rate=2, kernel_regularizer="l2", activation=layers.Softmax()),
         layers.ReLU(max_value=2.0, negative_slope=0.1, threshold=0.1),
         layers.Dropout(0.3),
         layers.GlobalAveragePooling2D(),
@@ -49,7 +49,7 @@ def _sequences(keras):
 def _nested(keras):
     layers = keras.layers
     return [
-        keras.Sequential([layers.Dense(4, activation="swish"), layers.Dropout(0.5)]),
+        keras.Sequential([layers.Dense(4, activation=layers.ELU(0.5)), layers.Dropout(0.5)]),
         layers.BatchNormalization(axis=1),
         keras.Sequential([layers.Dense(2), layers.Dense(1, activation="hard_sigmoid")]),
     ]

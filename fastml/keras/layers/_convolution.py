@@ -50,6 +50,10 @@ class Convolution(Layer):
         if self.use_bias:
             self.bias = self.add_weight((n,), self.bias_initializer, True, self.bias_regularizer, "bias")
 
+    def _activation_nodes(self, input_shape: Any) -> list[backprop.Node]:
+        shape: Any = self.compute_output_shape((None, *input_shape))[1:]
+        return activation_nodes(self.activation, shape if self.rank == 2 else (1, *shape))
+
     def _bias_parameter(self) -> Any:
         return None if self.bias is None else self.bias.parameter
 
@@ -178,7 +182,7 @@ class _Conv(Convolution):
             self.groups,
             filter_shape=shape,
         )
-        return self._images([conv, *activation_nodes(self.activation)], input_shape)
+        return self._images([conv, *self._activation_nodes(input_shape)], input_shape)
 
 
 def check_filters(filters: Any) -> None:

@@ -178,11 +178,16 @@ class Dense(Layer):
 
     def make_nodes(self, input_shape):
         bias = None if self.bias is None else self.bias.parameter
-        return [backprop.Dense(self.kernel.parameter, bias), *activation_nodes(self.activation)]
+        return [
+            backprop.Dense(self.kernel.parameter, bias),
+            *activation_nodes(self.activation, (*input_shape[:-1], self.units)),
+        ]
 
 
-def activation_nodes(activation: Any) -> list[backprop.Node]:
-    """No node if it is linear."""
+def activation_nodes(activation: Any, shape: tuple[int, ...]) -> list[backprop.Node]:
+    """Those of a function or a layer, for samples of a shape; none if it is linear."""
+    if isinstance(activation, Layer):
+        return activation.nodes(shape)
     return [] if activation is activations.linear else [activations.node_of(activation)]
 
 
@@ -198,7 +203,7 @@ class Activation(Layer):
         self.built = True
 
     def make_nodes(self, input_shape):
-        return activation_nodes(self.activation)
+        return activation_nodes(self.activation, input_shape)
 
 
 @_layer

@@ -5,7 +5,6 @@ from typing import Any
 from fastml.keras import initializers, regularizers
 from fastml.keras._serialization import public
 from fastml.keras.layers._convolution import Convolution, check_filters
-from fastml.keras.layers._core import activation_nodes
 from fastml.keras.layers._layer import InputSpec, refuse
 from fastml.solvers import backprop
 from fastml.solvers.backprop import Window
@@ -99,7 +98,7 @@ class DepthwiseConv2D(_Depthwise):
 
     def make_nodes(self, input_shape):
         node = self._depthwise_node(self.kernel, self._bias_parameter(), input_shape)
-        return [node, *activation_nodes(self.activation)]
+        return [node, *self._activation_nodes(input_shape)]
 
 
 def _check_square_strides(layer: Convolution) -> None:
@@ -205,4 +204,4 @@ class SeparableConv2D(_Depthwise):
     def make_nodes(self, input_shape):
         depthwise = self._depthwise_node(self.depthwise_kernel, None, input_shape)
         pointwise = backprop.Conv(self.pointwise_kernel.parameter, self._bias_parameter(), Window((1, 1)))
-        return [depthwise, pointwise, *activation_nodes(self.activation)]
+        return [depthwise, pointwise, *self._activation_nodes(input_shape)]

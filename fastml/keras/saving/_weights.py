@@ -66,8 +66,11 @@ def _owners_of_layers(model: Any, path: str) -> Iterator[Owner]:
         inner = f"{path}/layers/{name}" if path else f"layers/{name}"
         if hasattr(layer, "layers"):
             yield from _owners_of_layers(layer, inner)
-        else:
-            yield Owner(inner, layer, layer.weights)
+            continue
+        yield Owner(inner, layer, layer.weights)
+        activation = getattr(layer, "activation", None)
+        if hasattr(activation, "weights"):  # a layer
+            yield Owner(f"{inner}/activation", activation, activation.weights)
 
 
 def write_weights(model: Any, file: BinaryIO) -> None:
