@@ -41,6 +41,7 @@ FAMILIES = {
     "dual_cd": (["dual_cd.c"], []),
     "newton": (["newton.c"], []),
     "dense": (["dense.c"], []),
+    "conv": (["conv.c"], []),
     "layers": ([f"../{family}/{family}.c" for family in SMALL_FAMILIES], []),
 }
 

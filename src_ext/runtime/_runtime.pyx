@@ -1,7 +1,7 @@
 """The instruction-set level in use, the fork-join that every kernel family shares, and programs of operations."""
 
 cimport numpy as cnp
-from libc.stdlib cimport free
+from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
 import os

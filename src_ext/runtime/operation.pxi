@@ -62,6 +62,7 @@ cdef class Operation:
     def __dealloc__(self):
         for i in range(self.n_memory):
             free(self.memory[i])
+        free(self.memory)
 
     cdef const void *reads(self, array, int type_number, str name, tuple shape) except? NULL:
         """The elements of an array, which must be C-contiguous, of this type and shape."""
@@ -83,7 +84,10 @@ cdef class Operation:
 
     cdef void *owned(self, size_t n_bytes, str purpose) except NULL:
         """Memory that lives as long as the operation: zeros, 64-byte aligned."""
-        assert self.n_memory < 16
+        cdef void **all_memory = <void **> realloc(self.memory, (self.n_memory + 1) * sizeof(void *))
+        if all_memory == NULL:
+            raise MemoryError(f"{n_bytes} bytes for {purpose} could not be allocated.")
+        self.memory = all_memory
         cdef void *memory = allocated(n_bytes, purpose)
         self.memory[self.n_memory] = memory
         self.n_memory += 1

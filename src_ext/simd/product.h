@@ -77,8 +77,8 @@ SHARED void product_cut(product_job *job, ptrdiff_t columns, ptrdiff_t size) {
 #define LANES OF(LANES, KIND)
 #define COLUMNS OF(GEMM_COLUMNS, KIND)
 
-/* As gemm_pack, of rows that lie depth by depth, `stride` elements from one to the next; for rows that are
-   missing, anything. */
+/* As gemm_pack, of rows that lie depth by depth, `stride` elements from one to the next; rows that are
+ * missing are anything, or zeros. */
 SHARED void OF(product_copy, KIND)(const REAL *rows, ptrdiff_t stride, ptrdiff_t n_rows, ptrdiff_t depth,
                                    REAL *panel, ptrdiff_t width) {
     ptrdiff_t whole = n_rows / LANES * LANES, n = n_rows - whole;
@@ -92,6 +92,8 @@ SHARED void OF(product_copy, KIND)(const REAL *rows, ptrdiff_t stride, ptrdiff_t
             *(MEM *)(panel + whole) = *(const MEM *)(rows + whole);
         else if (n > 0)
             *(MEM *)(panel + whole) = OF(load_part, KIND)(rows + whole, n);
+        for (ptrdiff_t r = whole + (n > 0 ? LANES : 0); r < width; r += LANES)
+            *(MEM *)(panel + r) = (VEC){0};
     }
 }
 

@@ -19,7 +19,7 @@ cdef struct phase:
 cdef class Operation:
     cdef phase phases[8]
     cdef int n_phases
-    cdef void *memory[16]
+    cdef void **memory
     cdef int n_memory
     cdef list arrays
     cdef size_t scratch_bytes

@@ -19,7 +19,8 @@ def compile(steps, n_threads=None):
     ]
     plan = []
     for is_function, group in groupby(made, lambda step: isinstance(step, functools.partial)):
-        plan += group if is_function else [Program(list(group), n_threads).run]
+        calls = list(group)
+        plan += calls if is_function else [Program(calls, n_threads).run]
     return plan
 
 

@@ -3,6 +3,7 @@
 from fastml.kernels.reference import (
     activation,
     arrays,
+    conv,
     dense,
     dual_cd,
     gather,
@@ -19,6 +20,7 @@ from fastml.kernels.reference import (
 __all__ = [
     "activation",
     "arrays",
+    "conv",
     "dense",
     "dual_cd",
     "gather",

@@ -1,0 +1,16 @@
+/* All templates, for REAL of KIND. */
+#include "gemm.h"
+
+#include "product.h"
+
+#include "tiles.h"
+
+#include "strip.h"
+
+#include "implicit.h"
+
+#include "depthwise.h"
+
+#include "pooling.h"
+
+#include "phases.h"
