@@ -35,7 +35,7 @@ static void add_norms(const void *context, ptrdiff_t part, void *scratch) {
 #include "updates.h"
 
 #define FUNCTIONS(kind)                                                                                      \
-    {sgd_##kind,          rmsprop_##kind, adagrad_##kind,       adam_##kind,                                 \
-     squared_norm_##kind, add_norms,      scale_by_norm_##kind, clip_##kind}
+    {sgd_##kind,       rmsprop_##kind, adagrad_##kind,       adam_##kind, squared_norm_##kind,               \
+     add_ridge_##kind, add_norms,      scale_by_norm_##kind, clip_##kind}
 
 const opt_kernels FASTML_AT_LEVEL(opt_kernels) = {FUNCTIONS(f32), FUNCTIONS(f64)};

@@ -17,18 +17,20 @@ typedef struct {
     ptrdiff_t n;
 } opt_update;
 
-/* g is read or updated; sums has an element for each part. */
+/* g is read or updated; sums has an element for each part. w and strength are add_ridge's. */
 typedef struct {
     void *g;
+    const void *w;
     double *sums, *out;
-    const double *squared;
+    const double *squared, *strength;
     double limit;
     ptrdiff_t n, n_parts;
 } opt_clip;
 
 typedef struct {
-    fastml_part *sgd, *rmsprop, *adagrad, *adam;                                            /* opt_update */
-    fastml_part *squared_norm, *add_norms /* a phase of one part */, *scale_by_norm, *clip; /* opt_clip */
+    fastml_part *sgd, *rmsprop, *adagrad, *adam;                                 /* opt_update */
+    fastml_part *squared_norm, *add_ridge, *add_norms /* a phase of one part */; /* opt_clip */
+    fastml_part *scale_by_norm, *clip;
 } opt_functions;
 
 typedef struct {

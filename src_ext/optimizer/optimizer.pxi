@@ -13,15 +13,17 @@ cdef extern from "optimizer.h":
 
     ctypedef struct opt_clip:
         void *g
+        const void *w
         double *sums
         double *out
         const double *squared
+        const double *strength
         double limit
         Py_ssize_t n, n_parts
 
     ctypedef struct opt_functions:
         _runtime.part_function sgd, rmsprop, adagrad, adam
-        _runtime.part_function squared_norm, add_norms, scale_by_norm, clip
+        _runtime.part_function squared_norm, add_ridge, add_norms, scale_by_norm, clip
 
     ctypedef struct opt_kernels:
         opt_functions f32, f64
@@ -92,12 +94,30 @@ cdef opt_clip *clipped(Operation operation, g, limit) except NULL:
     return job
 
 
+cdef int sums_squares(Operation operation, opt_clip *job, out, str name) except -1:
+    job.sums = <double *> operation.owned(job.n_parts * sizeof(double), "sums")
+    job.out = <double *> operation.writes(out, cnp.NPY_FLOAT64, name, (1,))
+    return 0
+
+
 def squared_norm(g, out):
     cdef Operation operation = Operation()
     cdef opt_clip *job = clipped(operation, g, None)
-    job.sums = <double *> operation.owned(job.n_parts * sizeof(double), "sums")
-    job.out = <double *> operation.writes(out, cnp.NPY_FLOAT64, "out", (1,))
+    sums_squares(operation, job, out, "out")
     operation.add_phase(opt_of(g, "g").squared_norm, job, job.n_parts)
+    operation.add_phase(opt_of(g, "g").add_norms, job, 1)
+    return operation
+
+
+def add_ridge(w, g, strength, squared):
+    cdef Operation operation = Operation()
+    cdef opt_clip *job = clipped(operation, g, None)
+    cdef int type_number = _runtime.real_type(g, "g")
+    job.w = operation.reads(w, type_number, "w", (job.n,))
+    job.strength = <const double *> operation.reads(strength, cnp.NPY_FLOAT64, "strength", (1,))
+    operation.writes(g, type_number, "g", (job.n,))
+    sums_squares(operation, job, squared, "squared")
+    operation.add_phase(opt_of(g, "g").add_ridge, job, job.n_parts)
     operation.add_phase(opt_of(g, "g").add_norms, job, 1)
     return operation
 

@@ -127,6 +127,27 @@ static void OF(squared_norm, KIND)(const void *context, ptrdiff_t part, void *sc
         ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
 }
 
+/* As squared_norm, of w, whose gradient is changed in the same pass. */
+static void OF(add_ridge, KIND)(const void *context, ptrdiff_t part, void *scratch) {
+    (void)scratch;
+    const opt_clip *job = context;
+    const REAL *restrict w = ARRAY(job->w);
+    REAL *restrict g = ARRAY(job->g), strength = (REAL)*job->strength;
+    ptrdiff_t n = elements_of_part(part, job->n), i = 0;
+    double sums[8] = {0.0};
+    for (; i + 8 <= n; i += 8)
+        for (int lane = 0; lane < 8; lane++) {
+            g[i + lane] += strength * w[i + lane];
+            sums[lane] += (double)w[i + lane] * (double)w[i + lane];
+        }
+    for (; i < n; i++) {
+        g[i] += strength * w[i];
+        sums[0] += (double)w[i] * (double)w[i];
+    }
+    job->sums[part] =
+        ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+}
+
 static void OF(scale_by_norm, KIND)(const void *context, ptrdiff_t part, void *scratch) {
     (void)scratch;
     const opt_clip *job = context;

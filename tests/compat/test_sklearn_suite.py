@@ -8,6 +8,7 @@ MODULES = [
     "sklearn.linear_model.tests.test_passive_aggressive",
     "sklearn.linear_model.tests.test_perceptron",
     "sklearn.linear_model.tests.test_sgd",
+    "sklearn.neural_network.tests.test_mlp",
     "sklearn.svm.tests.test_bounds",
     "sklearn.svm.tests.test_sparse",
     "sklearn.svm.tests.test_svm",

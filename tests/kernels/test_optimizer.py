@@ -129,6 +129,19 @@ def test_clipping(backend):
     keeps_the_contract()
 
 
+def test_ridge(backend):
+    @settings(max_examples=60, suppress_health_check=list(HealthCheck))
+    @given(st.integers(0, 2**32 - 1), st.sampled_from(SIZES), st.sampled_from(DTYPES))
+    def keeps_the_contract(seed, n, dtype):
+        w, g = np.random.default_rng(seed).standard_normal((2, n)).astype(dtype)
+        arguments = w, g, np.array([0.3]), np.empty(1)
+        _, got, _, squared = agree(backend, "optimizer.add_ridge", *arguments, units=4.0)
+        assert_allclose(squared, np.sum(w.astype(np.float64) ** 2), rtol=1e-12)
+        assert_allclose(got, g + 0.3 * w, rtol=1e-5, atol=1e-5)
+
+    keeps_the_contract()
+
+
 @each_dtype
 def test_clipping_what_is_not_finite(backend, dtype):
     g = np.array([1.0, np.inf, -np.inf, np.nan, 0.0] * 9, dtype)
@@ -148,6 +161,7 @@ def test_threads(backend, dtype):
         states = [rng.random(len(w)).astype(dtype) / 2 ** (8 * i) for i in range(len(optional))]
         same_on_threads(backend, f"optimizer.{name}", w, g, *states, np.array(values))
     same_on_threads(backend, "optimizer.squared_norm", g, np.empty(1))
+    same_on_threads(backend, "optimizer.add_ridge", w, g, np.array([0.1]), np.empty(1))
     same_on_threads(backend, "optimizer.scale_by_norm", g, np.array([1e6]), 1.0)
     same_on_threads(backend, "optimizer.clip", g, 0.5)
 
@@ -170,6 +184,8 @@ def test_what_does_not_fit_is_refused(backend):
         lambda: functions.clip(n, np.nan),
         lambda: functions.scale_by_norm(n, np.zeros(2), 1.0),
         lambda: functions.squared_norm(n, np.zeros(1, np.float32)),
+        lambda: functions.add_ridge(other, n, np.zeros(1), np.zeros(1)),
+        lambda: functions.add_ridge(n, n, np.zeros(1), np.zeros(1, np.float32)),
     ]:
         with pytest.raises((TypeError, ValueError)):
             call()

@@ -3,10 +3,11 @@
 from fastml.kernels.cpu import _layers
 from fastml.kernels.cpu._operation import as_function
 
-__all__ = ["adagrad", "adam", "clip", "rmsprop", "scale_by_norm", "sgd", "squared_norm"]
+__all__ = ["adagrad", "adam", "add_ridge", "clip", "rmsprop", "scale_by_norm", "sgd", "squared_norm"]
 
 adagrad = as_function(_layers.adagrad)
 adam = as_function(_layers.adam)
+add_ridge = as_function(_layers.add_ridge)
 clip = as_function(_layers.clip)
 rmsprop = as_function(_layers.rmsprop)
 scale_by_norm = as_function(_layers.scale_by_norm)

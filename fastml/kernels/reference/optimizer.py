@@ -19,7 +19,7 @@ R. Pascanu et al., "On the Difficulty of Training Recurrent Neural Networks", IC
 
 import numpy as np
 
-__all__ = ["adagrad", "adam", "clip", "rmsprop", "scale_by_norm", "sgd", "squared_norm"]
+__all__ = ["adagrad", "adam", "add_ridge", "clip", "rmsprop", "scale_by_norm", "sgd", "squared_norm"]
 
 
 def sgd(w, g, velocity, settings):
@@ -151,6 +151,22 @@ def scale_by_norm(g, squared, limit):
     """
     norm = np.sqrt(squared[0])
     g[...] = g.astype(np.float64) * (limit / max(norm, limit) if np.isfinite(norm) else np.nan)
+
+
+def add_ridge(w, g, strength, squared):
+    """The gradient of a penalty ``strength / 2 * sum of w^2``: g += strength w; and squared[0] = sum of w^2.
+
+    Parameters
+    ----------
+    w : array of shape (n,), float32 or float64
+    g : array like w
+        Updated.
+    strength : array of shape (1,), float64
+    squared : array of shape (1,), float64
+        Set.
+    """
+    squared[0] = np.sum(w.astype(np.float64) ** 2)
+    g[...] = g + strength[0] * w.astype(np.float64)
 
 
 def clip(g, limit):

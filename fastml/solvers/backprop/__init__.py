@@ -14,13 +14,21 @@ from fastml.solvers.backprop._elementwise import (
     Rescale,
     RowActivation,
 )
-from fastml.solvers.backprop._losses import Formula, Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy, Targets
+from fastml.solvers.backprop._losses import (
+    Formula,
+    Loss,
+    Scored,
+    SigmoidCrossEntropy,
+    SoftmaxCrossEntropy,
+    Targets,
+)
 from fastml.solvers.backprop._network import Data, Network, Objective, Program
-from fastml.solvers.backprop._node import Node, Parameter, Penalty
+from fastml.solvers.backprop._node import Node, Parameter, Penalty, Recorded, Recording
 from fastml.solvers.backprop._normalization import BatchNormalization, LayerNormalization
 from fastml.solvers.backprop._optimizers import SGD, Adagrad, Adam, Clipping, Optimizer, RMSprop
 from fastml.solvers.backprop._penalties import ElasticNet, Orthogonal
 from fastml.solvers.backprop._pool import AveragePool, MaxPool
+from fastml.solvers.backprop._ridge import Ridge
 from fastml.solvers.backprop._training import Runner, batches
 from fastml.solvers.backprop._views import Crop, Interpolate, Permute, Repeat, Reshape, ZeroPad
 
@@ -55,11 +63,15 @@ __all__ = [
     "Permute",
     "Program",
     "RMSprop",
+    "Recorded",
+    "Recording",
     "Repeat",
     "Rescale",
     "Reshape",
+    "Ridge",
     "RowActivation",
     "Runner",
+    "Scored",
     "SigmoidCrossEntropy",
     "SoftmaxCrossEntropy",
     "Targets",

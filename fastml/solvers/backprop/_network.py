@@ -12,6 +12,7 @@ from fastml.solvers.backprop._fusion import fold_rescaling, fuse
 from fastml.solvers.backprop._losses import Loss, Targets
 from fastml.solvers.backprop._node import CACHE_LINE, Memory, Node, Parameter, Recording, Shape, aligned_bytes
 from fastml.solvers.backprop._optimizers import Optimizer
+from fastml.solvers.backprop._ridge import Ridge
 
 
 class Data(NamedTuple):
@@ -41,12 +42,15 @@ class Objective(NamedTuple):
         Of one sample's factors; None: there are none, and the reduction is "mean".
     reduction : {"mean", "sum", "weighted_mean"}
         Of values times factors: divided by their number, by nothing, or by the sum of factors.
+    ridge : Ridge or None
+        A penalty on weights, besides those that belong to parameters.
     """
 
     loss: Loss
     targets: Targets
     factors_shape: Shape | None
     reduction: str = "mean"
+    ridge: Ridge | None = None
 
 
 class Program:
@@ -255,6 +259,8 @@ class Network:
             for parameter in penalised:
                 assert parameter.penalty is not None
                 recording(parameter.penalty.add_gradient, parameter.value, parameter.gradient)
+            if objective.ridge is not None:
+                objective.ridge.record(recording)
         if optimizer is not None and self.trained:
             optimizer.record(recording, self)
         program.plan = self.kernels.plan.compile(recording.steps, effective_n_threads())
