@@ -128,9 +128,10 @@ static void OF(pack_input, KIND)(const void *context, ptrdiff_t part, void *scra
     REAL *panel = (REAL *)job->packed + of->packed_at +
                   part % (n_panels * job->groups) * of->n_taps * of_group * COLUMNS;
     const REAL *filters = (const REAL *)job->filters + column * job->m + group * of_group;
+    product_operand lying = {filters, job->m, false};
     for (ptrdiff_t t = 0; t < of->n_taps; t++, panel += of_group * COLUMNS)
-        OF(gemm_pack, KIND)(filters + of->tap_numbers[t] * columns * job->m, job->m, NULL,
-                            gemm_smaller(COLUMNS, columns - column), of_group, panel, COLUMNS, NULL);
+        OF(product_pack, KIND)(&lying, 0, gemm_smaller(COLUMNS, columns - column),
+                               of->tap_numbers[t] * columns * job->m, of_group, panel, COLUMNS);
 }
 
 static void OF(input, KIND)(const void *context, ptrdiff_t part, void *scratch) {
@@ -171,7 +172,7 @@ static void OF(plan_filters, KIND)(conv_job *job) {
     job->partial_bytes = (size_t)(job->n_blocks * block_bytes);
     ptrdiff_t of_panels = job->groups * product_ceil(job->m / job->groups, COLUMNS) * COLUMNS;
     ptrdiff_t positions = job->rows * job->ow, n_pointers = positions > depth ? positions : depth;
-    job->scratch_bytes = (size_t)((positions * of_panels + LANES) * size + n_pointers * 8 + 128);
+    job->scratch_bytes = (size_t)((positions * of_panels + job->m + LANES + 64) * size + n_pointers * 8);
     if (job->method == CONV_DIRECT)
         job->scratch_bytes += (size_t)((strip_size(job, job->rows) + LANES) * size);
 }
@@ -187,9 +188,12 @@ static void OF(filters, KIND)(const void *context, ptrdiff_t part, void *scratch
     ptrdiff_t per_image = job->n_units ? job->n_units / job->n : 1, size = conv_gradients(job);
     ptrdiff_t n_channels = job->groups * product_ceil(job->m / job->groups, COLUMNS) * COLUMNS;
     REAL *sums = (REAL *)job->partial + block * size, *panels = scratch;
-    void *rest = panels + (job->rows * job->ow * n_channels + 15) / 16 * 16;
-    if (start == end)
+    REAL *not_used = panels + (job->rows * job->ow * n_channels + 15) / 16 * 16;
+    void *rest = not_used + (job->m + 15) / 16 * 16;
+    if (start == end && first_tap == 0)
         memset(sums, 0, (size_t)size * sizeof(REAL));
+    REAL *bias_sums = first_tap == 0 ? sums + size - job->m : not_used;
+    memset(bias_sums, 0, (size_t)job->m * sizeof(REAL));
     for (ptrdiff_t unit = start; unit < end; unit++) {
         ptrdiff_t image = unit / per_image, y = unit % per_image * job->rows;
         ptrdiff_t n_rows = gemm_smaller(job->rows, job->oh - y);
@@ -199,16 +203,17 @@ static void OF(filters, KIND)(const void *context, ptrdiff_t part, void *scratch
         bool first = unit == start;
         if (job->method == CONV_DEPTHWISE && !job->pooled) {
             OF(depthwise_filters, KIND)(job, source, y, n_rows, dout, first, sums);
-            OF(add_rows, KIND)(dout, n_rows * job->ow, job->m, first, sums + size - job->m);
+            OF(add_rows, KIND)(dout, n_rows * job->ow, job->m, bias_sums);
             continue;
         }
-        if (job->pooled)
+        if (job->pooled) {
             OF(spread_rows, KIND)(job, dout, (const REAL *)job->out + pooled, job->argmax + pooled, n_rows,
-                                  panels);
-        else
+                                  panels, bias_sums);
+        } else {
             OF(copy_rows, KIND)(job, dout, n_rows, panels);
-        if (first_tap == 0)
-            OF(add_bias_gradient, KIND)(job, panels, n_rows * job->ow, first, sums + size - job->m);
+            if (first_tap == 0)
+                OF(add_bias_gradient, KIND)(job, panels, n_rows * job->ow, bias_sums);
+        }
         if (job->method == CONV_DIRECT)
             OF(direct_filters, KIND)(job, source, y, n_rows, panels, first, sums, rest);
         else

@@ -77,20 +77,23 @@ static void OF(direct_rows, KIND)(const conv_job *job, const REAL *image, ptrdif
     ptrdiff_t n_tiles = product_ceil(job->ow, GEMM_ROWS);
     const REAL **a = scratch;
     REAL *strip = (REAL *)(a + depth);
-    VEC tile[GEMM_ROWS * GEMM_VECTORS];
+    VEC least = (VEC){0} + (relu ? (REAL)0 : -(REAL)INFINITY);
     OF(fill_strip, KIND)(job, image, y, n_rows, strip);
     OF(strip_places, KIND)(job, n_rows, strip, a);
     const REAL *b = job->packed;
     for (ptrdiff_t column = 0; column < job->m; column += COLUMNS, b += depth * COLUMNS) {
         ptrdiff_t n_columns = gemm_smaller(COLUMNS, job->m - column);
+        VEC bias[GEMM_VECTORS] = {{0}};
+        for (int v = 0; v < GEMM_VECTORS; v++)
+            if (job->bias)
+                bias[v] =
+                    OF(load_up_to, KIND)((const REAL *)job->bias + column + v * LANES, n_columns - v * LANES);
         for (ptrdiff_t r = 0; r < n_rows; r++)
             for (ptrdiff_t t = 0; t < n_tiles; t++) {
                 ptrdiff_t x = product_share(job->ow, t, n_tiles);
                 int height = (int)(product_share(job->ow, t + 1, n_tiles) - x);
-                OF(row_tile, KIND)(depth, a, r * job->stride_y * length + x, b, tile, true, height);
-                OF(finish, KIND)(tile, height, job->bias, relu, column, job->m);
-                OF(gemm_store, KIND)(tile, out + (r * job->ow + x) * job->m + column, job->m, height,
-                                     n_columns);
+                OF(row_outputs, KIND)(depth, a, r * job->stride_y * length + x, b, bias, least,
+                                      out + (r * job->ow + x) * job->m + column, job->m, n_columns, height);
             }
     }
 }

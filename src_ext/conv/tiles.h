@@ -126,6 +126,76 @@ static void OF(tap_tile, KIND)(ptrdiff_t n_y, ptrdiff_t n_x, ptrdiff_t step, con
 #undef TAP_CASE
 }
 
+/* out = f(bias + the sum over k of a[k][shift + i] times row k of a panel of B), `height` rows of n_columns;
+   f sets what is below `least` to it. Few taps make short sums: there a tile that went through memory would
+   take as long as its sums. */
+INLINE void OF(row_output, KIND)(ptrdiff_t depth, const REAL *const *a, ptrdiff_t shift,
+                                 const REAL *restrict b, const VEC *bias, VEC least, REAL *restrict out,
+                                 ptrdiff_t stride, ptrdiff_t n_columns, const int height) {
+    VEC sum[GEMM_ROWS][GEMM_VECTORS];
+#pragma GCC unroll 16
+    for (int i = 0; i < height; i++)
+#pragma GCC unroll 2
+        for (int v = 0; v < GEMM_VECTORS; v++)
+            sum[i][v] = bias[v];
+#pragma GCC unroll 1
+    for (ptrdiff_t k = 0; k < depth; k++, b += COLUMNS) {
+        const REAL *row = a[k] + shift;
+        VEC of_b[GEMM_VECTORS];
+#pragma GCC unroll 2
+        for (int v = 0; v < GEMM_VECTORS; v++)
+            of_b[v] = *(const MEM *)(b + v * LANES);
+#pragma GCC unroll 16
+        for (int i = 0; i < height; i++)
+#pragma GCC unroll 2
+            for (int v = 0; v < GEMM_VECTORS; v++)
+                sum[i][v] += row[i] * of_b[v];
+    }
+    if (n_columns >= COLUMNS) {
+#pragma GCC unroll 16
+        for (int i = 0; i < height; i++)
+#pragma GCC unroll 2
+            for (int v = 0; v < GEMM_VECTORS; v++)
+                *(MEM *)(out + i * stride + v * LANES) = OF(at_least, KIND)(least, sum[i][v]);
+        return;
+    }
+    VEC tile[GEMM_ROWS * GEMM_VECTORS];
+#pragma GCC unroll 16
+    for (int i = 0; i < height; i++)
+#pragma GCC unroll 2
+        for (int v = 0; v < GEMM_VECTORS; v++)
+            tile[i * GEMM_VECTORS + v] = OF(at_least, KIND)(least, sum[i][v]);
+    OF(gemm_store, KIND)(tile, out, stride, height, n_columns);
+}
+
+static void OF(row_outputs, KIND)(ptrdiff_t depth, const REAL *const *a, ptrdiff_t shift, const REAL *b,
+                                  const VEC *bias, VEC least, REAL *out, ptrdiff_t stride,
+                                  ptrdiff_t n_columns, int height) {
+#define OUTPUT_CASE(n)                                                                                       \
+    case n:                                                                                                  \
+        if (n <= GEMM_ROWS)                                                                                  \
+            OF(row_output, KIND)(depth, a, shift, b, bias, least, out, stride, n_columns,                    \
+                                 n <= GEMM_ROWS ? n : 1);                                                    \
+        break;
+    switch (height) {
+        OUTPUT_CASE(1)
+        OUTPUT_CASE(2)
+        OUTPUT_CASE(3)
+        OUTPUT_CASE(4)
+        OUTPUT_CASE(5)
+        OUTPUT_CASE(6)
+        OUTPUT_CASE(7)
+        OUTPUT_CASE(8)
+        OUTPUT_CASE(9)
+        OUTPUT_CASE(10)
+        OUTPUT_CASE(11)
+        OUTPUT_CASE(12)
+        OUTPUT_CASE(13)
+        OUTPUT_CASE(14)
+    }
+#undef OUTPUT_CASE
+}
+
 /* What ends a convolution: bias and relu, of the sums of filters from `column` on, `end` of them in all. */
 INLINE void OF(finish, KIND)(VEC *tile, int height, const REAL *bias, bool relu, ptrdiff_t column,
                              ptrdiff_t end) {
