@@ -100,7 +100,7 @@ static size_t OF(implicit_scratch, KIND)(ptrdiff_t depth) {
 
 /* Gradients to the filters of some taps, from positions in n_rows rows of the output from row y. */
 static void OF(implicit_filters, KIND)(const conv_job *job, const REAL *image, ptrdiff_t y, ptrdiff_t n_rows,
-                                       const REAL *panels, bool first, REAL *sums, ptrdiff_t first_tap,
+                                       conv_panels panels, bool first, REAL *sums, ptrdiff_t first_tap,
                                        ptrdiff_t last_tap, void *scratch) {
     ptrdiff_t channels = job->c / job->groups, columns = job->m / job->groups, depth = n_rows * job->ow;
     ptrdiff_t n_tiles = product_ceil(channels, GEMM_ROWS), n_panels = product_ceil(columns, COLUMNS);
@@ -126,7 +126,8 @@ static void OF(implicit_filters, KIND)(const conv_job *job, const REAL *image, p
                     if (!first)
                         OF(gemm_load, KIND)(tile, at, job->m, height, n_columns);
                     OF(row_tile, KIND)(depth, a, g * channels + i,
-                                       panels + (g * n_panels + p) * depth * COLUMNS, tile, first, height);
+                                       (const REAL *)panels.data + (g * n_panels + p) * panels.panel_step,
+                                       panels.step, tile, first, height);
                     OF(gemm_store, KIND)(tile, at, job->m, height, n_columns);
                 }
             }

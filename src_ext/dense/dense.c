@@ -28,6 +28,6 @@ const dense_kernels FASTML_AT_LEVEL(dense_kernels) = {
     PRODUCT(f64),
     peak_f32,
     peak_f64,
-    DENSE_PEAK_CHAINS *LANES_f32,
-    DENSE_PEAK_CHAINS *LANES_f64,
+    DENSE_PEAK_CHAINS * LANES_f32,
+    DENSE_PEAK_CHAINS * LANES_f64,
 };
