@@ -1,4 +1,6 @@
 /* Both element types, from one template of each; compiled once per instruction-set level. */
+#include <math.h>
+
 #include "vector.h"
 
 #include "conv.h"

@@ -28,6 +28,13 @@ typedef struct {
     ptrdiff_t packed_at;        /* where its panels begin, in elements */
 } conv_class;
 
+/* The gradient to some rows of the output, in panels of channels: of a panel, a position's channels lie
+   beside each other, `step` elements after those of the position before. */
+typedef struct {
+    const void *data;
+    ptrdiff_t step, panel_step;
+} conv_panels;
+
 typedef struct {
     ptrdiff_t n;       /* images */
     ptrdiff_t h, w, c; /* X */

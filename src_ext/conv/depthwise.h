@@ -53,15 +53,5 @@ static void OF(depthwise_filters, KIND)(const conv_job *job, const REAL *image, 
             }
 }
 
-/* sums = (first) or += the sum of n rows. */
-SHARED void OF(add_rows, KIND)(const REAL *rows, ptrdiff_t n, ptrdiff_t length, bool first, REAL *sums) {
-    for (ptrdiff_t c = 0; c < length; c += LANES) {
-        VEC sum = first ? (VEC){0} : OF(load_up_to, KIND)(sums + c, length - c);
-        for (ptrdiff_t i = 0; i < n; i++)
-            sum += OF(load_up_to, KIND)(rows + i * length + c, length - c);
-        OF(store_up_to, KIND)(sums + c, sum, length - c);
-    }
-}
-
 #undef VEC
 #undef LANES

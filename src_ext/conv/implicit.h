@@ -32,27 +32,6 @@ typedef struct {
 
 #endif
 
-/* Pixels, one for each of `height` rows, n of their elements, as a panel of that width. Writes LANES - 1
-   elements beyond it. Rows from `height` to the next multiple of LANES are to be some pixels, too. */
-SHARED void OF(pack_pixels, KIND)(const REAL *const *pixels, ptrdiff_t n, REAL *panel, int height) {
-    int last = (height - 1) / (int)LANES * (int)LANES;
-    for (ptrdiff_t k = 0; k < n; k += LANES) {
-        ptrdiff_t n_here = gemm_smaller(LANES, n - k);
-        for (int r = last; r >= 0; r -= (int)LANES) {
-            VEC square[LANES];
-            if (n_here == LANES)
-                for (int i = 0; i < LANES; i++)
-                    square[i] = *(const MEM *)(pixels[r + i] + k);
-            else
-                for (int i = 0; i < LANES; i++)
-                    square[i] = OF(load_part, KIND)(pixels[r + i] + k, n_here);
-            OF(transpose, KIND)(square);
-            for (ptrdiff_t j = 0; j < n_here; j++)
-                *(MEM *)(panel + (k + j) * height + r) = square[j];
-        }
-    }
-}
-
 /* The patches of a tile's positions: taps times channels, from `source` on. */
 SHARED void OF(pack_patches, KIND)(const conv_class *of, const conv_image *image, const REAL *source,
                                    ptrdiff_t channels, const REAL *zeros, const conv_place *places,
@@ -67,7 +46,7 @@ SHARED void OF(pack_patches, KIND)(const conv_class *of, const conv_image *image
             bool inside = y >= 0 && y < image->h && x >= 0 && x < image->w;
             pixels[i] = inside ? source + (y * image->w + x) * image->c : zeros;
         }
-        OF(pack_pixels, KIND)(pixels, channels, panel, height);
+        OF(pack_rows, KIND)(pixels, channels, panel, height);
     }
 }
 
@@ -121,7 +100,7 @@ static size_t OF(implicit_scratch, KIND)(ptrdiff_t depth) {
 
 /* Gradients to the filters of some taps, from positions in n_rows rows of the output from row y. */
 static void OF(implicit_filters, KIND)(const conv_job *job, const REAL *image, ptrdiff_t y, ptrdiff_t n_rows,
-                                       const REAL *panels, bool first, REAL *sums, ptrdiff_t first_tap,
+                                       conv_panels panels, bool first, REAL *sums, ptrdiff_t first_tap,
                                        ptrdiff_t last_tap, void *scratch) {
     ptrdiff_t channels = job->c / job->groups, columns = job->m / job->groups, depth = n_rows * job->ow;
     ptrdiff_t n_tiles = product_ceil(channels, GEMM_ROWS), n_panels = product_ceil(columns, COLUMNS);
@@ -147,7 +126,8 @@ static void OF(implicit_filters, KIND)(const conv_job *job, const REAL *image, p
                     if (!first)
                         OF(gemm_load, KIND)(tile, at, job->m, height, n_columns);
                     OF(row_tile, KIND)(depth, a, g * channels + i,
-                                       panels + (g * n_panels + p) * depth * COLUMNS, tile, first, height);
+                                       (const REAL *)panels.data + (g * n_panels + p) * panels.panel_step,
+                                       panels.step, tile, first, height);
                     OF(gemm_store, KIND)(tile, at, job->m, height, n_columns);
                 }
             }

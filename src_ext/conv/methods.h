@@ -13,4 +13,6 @@
 
 #include "pooling.h"
 
+#include "windows.h"
+
 #include "phases.h"

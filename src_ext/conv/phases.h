@@ -17,6 +17,7 @@ enum {
     CONV_BLOCKS_BYTES = 1 << 23, /* of all blocks' gradients */
     CONV_POOLED_BYTES = 1 << 14, /* of rows that are pooled at a time: in the first-level cache */
     CONV_POSITIONS = 256,        /* of a unit, or one row */
+    CONV_DIRECT_POSITIONS = 128, /* the same where all of it is to stay in the first-level cache */
 };
 
 /* Whole windows' rows, as many as fit, at least one, and not more than there are. */
@@ -28,6 +29,11 @@ INLINE ptrdiff_t conv_rows(const conv_job *job, ptrdiff_t fitting) {
 INLINE void conv_units(conv_job *job, ptrdiff_t height) {
     job->n_units = job->rows > 0 ? job->n * product_ceil(height, job->rows) : 0;
     job->n_parts = gemm_smaller(job->n_units, CONV_MAX_PARTS);
+}
+
+/* Whether windows.h has this one. */
+INLINE bool conv_is_quick(const conv_job *job) {
+    return job->method == CONV_DIRECT && job->pooled && job->window_h == 2 && job->window_w == 2;
 }
 
 /* Gradients of all filters and of the bias. */
@@ -91,9 +97,14 @@ static void OF(forward, KIND)(const void *context, ptrdiff_t part, void *scratch
             OF(forward_rows, KIND)(job, image, y, n_rows, out, job->relu, scratch);
             continue;
         }
+        ptrdiff_t to = (image * job->oh + y) / job->window_h * (job->ow / job->window_w) * job->m;
+        if (conv_is_quick(job)) {
+            OF(direct_pooled, KIND)(job, (const REAL *)job->x + image * job->h * job->w * job->c, y, n_rows,
+                                    (REAL *)job->out + to, job->argmax + to, scratch);
+            continue;
+        }
         REAL *rows = scratch;
         ptrdiff_t size = (job->rows * width + 63) / 64 * 64;
-        ptrdiff_t to = (image * job->oh + y) / job->window_h * (job->ow / job->window_w) * job->m;
         OF(forward_rows, KIND)(job, image, y, n_rows, rows, false, rows + size);
         OF(pool_rows, KIND)(job, rows, n_rows, (REAL *)job->out + to, job->argmax + to);
     }
@@ -128,9 +139,10 @@ static void OF(pack_input, KIND)(const void *context, ptrdiff_t part, void *scra
     REAL *panel = (REAL *)job->packed + of->packed_at +
                   part % (n_panels * job->groups) * of->n_taps * of_group * COLUMNS;
     const REAL *filters = (const REAL *)job->filters + column * job->m + group * of_group;
+    product_operand lying = {filters, job->m, false};
     for (ptrdiff_t t = 0; t < of->n_taps; t++, panel += of_group * COLUMNS)
-        OF(gemm_pack, KIND)(filters + of->tap_numbers[t] * columns * job->m, job->m, NULL,
-                            gemm_smaller(COLUMNS, columns - column), of_group, panel, COLUMNS, NULL);
+        OF(product_pack, KIND)(&lying, 0, gemm_smaller(COLUMNS, columns - column),
+                               of->tap_numbers[t] * columns * job->m, of_group, panel, COLUMNS);
 }
 
 static void OF(input, KIND)(const void *context, ptrdiff_t part, void *scratch) {
@@ -158,7 +170,8 @@ static void OF(input, KIND)(const void *context, ptrdiff_t part, void *scratch) 
 static void OF(plan_filters, KIND)(conv_job *job) {
     ptrdiff_t size = (ptrdiff_t)sizeof(REAL), depth = job->kh * job->kw * job->c;
     ptrdiff_t block_bytes = conv_gradients(job) * size;
-    job->rows = conv_rows(job, CONV_POSITIONS / (job->ow + 1) + 1);
+    ptrdiff_t wanted = job->method == CONV_DIRECT ? CONV_DIRECT_POSITIONS : CONV_POSITIONS;
+    job->rows = conv_rows(job, wanted / (job->ow + 1) + 1);
     conv_units(job, job->oh);
     ptrdiff_t fitting = CONV_BLOCKS_BYTES / (block_bytes + 1) + 1;
     job->n_blocks = gemm_smaller(gemm_smaller(fitting, CONV_MAX_BLOCKS), job->n_units);
@@ -171,9 +184,9 @@ static void OF(plan_filters, KIND)(conv_job *job) {
     job->partial_bytes = (size_t)(job->n_blocks * block_bytes);
     ptrdiff_t of_panels = job->groups * product_ceil(job->m / job->groups, COLUMNS) * COLUMNS;
     ptrdiff_t positions = job->rows * job->ow, n_pointers = positions > depth ? positions : depth;
-    job->scratch_bytes = (size_t)((positions * of_panels + LANES) * size + n_pointers * 8 + 128);
-    if (job->method == CONV_DIRECT)
-        job->scratch_bytes += (size_t)((strip_size(job, job->rows) + LANES) * size);
+    job->scratch_bytes = (size_t)((positions * of_panels + job->m + LANES + 64) * size + n_pointers * 8);
+    if (job->method == CONV_DIRECT) /* windows.h wants four times the strip, too */
+        job->scratch_bytes += (size_t)((5 * strip_size(job, job->rows) + LANES) * size);
 }
 
 /* A block of the batch, some of the taps. */
@@ -186,10 +199,13 @@ static void OF(filters, KIND)(const void *context, ptrdiff_t part, void *scratch
     ptrdiff_t end = product_share(job->n_units, block + 1, job->n_blocks);
     ptrdiff_t per_image = job->n_units ? job->n_units / job->n : 1, size = conv_gradients(job);
     ptrdiff_t n_channels = job->groups * product_ceil(job->m / job->groups, COLUMNS) * COLUMNS;
-    REAL *sums = (REAL *)job->partial + block * size, *panels = scratch;
-    void *rest = panels + (job->rows * job->ow * n_channels + 15) / 16 * 16;
-    if (start == end)
+    REAL *sums = (REAL *)job->partial + block * size, *spread = scratch;
+    REAL *not_used = spread + (job->rows * job->ow * n_channels + 15) / 16 * 16;
+    void *rest = not_used + (job->m + 15) / 16 * 16;
+    if (start == end && first_tap == 0)
         memset(sums, 0, (size_t)size * sizeof(REAL));
+    REAL *bias_sums = first_tap == 0 ? sums + size - job->m : not_used;
+    memset(bias_sums, 0, (size_t)job->m * sizeof(REAL));
     for (ptrdiff_t unit = start; unit < end; unit++) {
         ptrdiff_t image = unit / per_image, y = unit % per_image * job->rows;
         ptrdiff_t n_rows = gemm_smaller(job->rows, job->oh - y);
@@ -197,18 +213,27 @@ static void OF(filters, KIND)(const void *context, ptrdiff_t part, void *scratch
         const REAL *source = (const REAL *)job->x + image * job->h * job->w * job->c;
         const REAL *dout = (const REAL *)job->dout + pooled;
         bool first = unit == start;
-        if (job->method == CONV_DEPTHWISE && !job->pooled) {
+        if (first_tap == 0 && !job->pooled)
+            OF(add_rows, KIND)(dout, n_rows * job->ow, job->m, bias_sums);
+        if (job->method == CONV_DEPTHWISE) {
             OF(depthwise_filters, KIND)(job, source, y, n_rows, dout, first, sums);
-            OF(add_rows, KIND)(dout, n_rows * job->ow, job->m, first, sums + size - job->m);
             continue;
         }
+#if defined(PICK_BY_PERMUTATION)
+        if (conv_is_quick(job)) {
+            OF(direct_windows, KIND)(job, source, y, n_rows, dout, (const REAL *)job->out + pooled,
+                                     job->argmax + pooled, first, sums, bias_sums, rest);
+            continue;
+        }
+#endif
+        conv_panels panels = {spread, COLUMNS, n_rows * job->ow * COLUMNS};
         if (job->pooled)
             OF(spread_rows, KIND)(job, dout, (const REAL *)job->out + pooled, job->argmax + pooled, n_rows,
-                                  panels);
+                                  spread, bias_sums);
+        else if (job->m / job->groups % COLUMNS == 0)
+            panels = (conv_panels){dout, job->m, COLUMNS};
         else
-            OF(copy_rows, KIND)(job, dout, n_rows, panels);
-        if (first_tap == 0)
-            OF(add_bias_gradient, KIND)(job, panels, n_rows * job->ow, first, sums + size - job->m);
+            OF(copy_rows, KIND)(job, dout, n_rows, spread);
         if (job->method == CONV_DIRECT)
             OF(direct_filters, KIND)(job, source, y, n_rows, panels, first, sums, rest);
         else

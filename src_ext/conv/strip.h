@@ -27,6 +27,15 @@ INLINE ptrdiff_t strip_size(const conv_job *job, ptrdiff_t n_rows) {
 
 #endif
 
+/* Rows are a few vectors long: less than what a call of memcpy takes. */
+INLINE void OF(copy_row, KIND)(const REAL *from, ptrdiff_t n, REAL *to) {
+    ptrdiff_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        *(OF(mem, KIND) *)(to + i) = *(const OF(mem, KIND) *)(from + i);
+    if (i < n)
+        OF(store_part, KIND)(to + i, OF(load_part, KIND)(from + i, n - i), n - i);
+}
+
 /* The strip of n_rows rows of the output from row y. */
 SHARED void OF(fill_strip, KIND)(const conv_job *job, const REAL *image, ptrdiff_t y, ptrdiff_t n_rows,
                                  REAL *strip) {
@@ -46,13 +55,15 @@ SHARED void OF(fill_strip, KIND)(const conv_job *job, const REAL *image, ptrdiff
                 }
                 const REAL *from =
                     image + (row * job->w + first * job->stride_x + phase - job->left) * job->c + c;
-                memset(strip, 0, (size_t)first * sizeof(REAL));
+                for (ptrdiff_t i = 0; i < first; i++)
+                    strip[i] = 0;
                 if (step == 1)
-                    memcpy(strip + first, from, (size_t)(last - first) * sizeof(REAL));
+                    OF(copy_row, KIND)(from, last - first, strip + first);
                 else
                     for (ptrdiff_t i = first; i < last; i++, from += step)
                         strip[i] = *from;
-                memset(strip + last, 0, (size_t)(length - last) * sizeof(REAL));
+                for (ptrdiff_t i = last; i < length; i++)
+                    strip[i] = 0;
             }
         }
 }
@@ -61,13 +72,21 @@ SHARED void OF(fill_strip, KIND)(const conv_job *job, const REAL *image, ptrdiff
 SHARED void OF(strip_places, KIND)(const conv_job *job, ptrdiff_t n_rows, const REAL *strip,
                                    const REAL **places) {
     ptrdiff_t length = strip_length(job), plane = strip_rows(job, n_rows) * length;
+    ptrdiff_t stride = job->stride_x;
     for (ptrdiff_t ky = 0; ky < job->kh; ky++)
-        for (ptrdiff_t kx = 0; kx < job->kw; kx++)
-            for (ptrdiff_t c = 0; c < job->c; c++) {
-                ptrdiff_t x = kx * job->dilation_x;
-                *places++ = strip + (c * job->stride_x + x % job->stride_x) * plane +
-                            ky * job->dilation_y * length + x / job->stride_x;
-            }
+        for (ptrdiff_t kx = 0; kx < job->kw; kx++) {
+            ptrdiff_t x = kx * job->dilation_x, at = stride == 1 ? x : x / stride, phase = x - at * stride;
+            for (ptrdiff_t c = 0; c < job->c; c++)
+                *places++ = strip + (c * stride + phase) * plane + ky * job->dilation_y * length + at;
+        }
+}
+
+/* Of a panel of filters. */
+INLINE void OF(load_bias, KIND)(const conv_job *job, ptrdiff_t column, VEC *bias) {
+    for (int v = 0; v < GEMM_VECTORS; v++)
+        bias[v] = job->bias ? OF(load_up_to, KIND)((const REAL *)job->bias + column + v * LANES,
+                                                   job->m - column - v * LANES)
+                            : (VEC){0};
 }
 
 /* n_rows rows of an image's output from row y, into `out`. */
@@ -75,22 +94,23 @@ static void OF(direct_rows, KIND)(const conv_job *job, const REAL *image, ptrdif
                                   REAL *out, bool relu, void *scratch) {
     ptrdiff_t depth = job->kh * job->kw * job->c, length = strip_length(job);
     ptrdiff_t n_tiles = product_ceil(job->ow, GEMM_ROWS);
+    ptrdiff_t lower = job->ow / n_tiles, n_higher = job->ow % n_tiles; /* tiles' heights: even shares */
     const REAL **a = scratch;
     REAL *strip = (REAL *)(a + depth);
-    VEC tile[GEMM_ROWS * GEMM_VECTORS];
+    VEC least = (VEC){0} + (relu ? (REAL)0 : -(REAL)INFINITY);
     OF(fill_strip, KIND)(job, image, y, n_rows, strip);
     OF(strip_places, KIND)(job, n_rows, strip, a);
     const REAL *b = job->packed;
     for (ptrdiff_t column = 0; column < job->m; column += COLUMNS, b += depth * COLUMNS) {
         ptrdiff_t n_columns = gemm_smaller(COLUMNS, job->m - column);
+        VEC bias[GEMM_VECTORS];
+        OF(load_bias, KIND)(job, column, bias);
         for (ptrdiff_t r = 0; r < n_rows; r++)
-            for (ptrdiff_t t = 0; t < n_tiles; t++) {
-                ptrdiff_t x = product_share(job->ow, t, n_tiles);
-                int height = (int)(product_share(job->ow, t + 1, n_tiles) - x);
-                OF(row_tile, KIND)(depth, a, r * job->stride_y * length + x, b, tile, true, height);
-                OF(finish, KIND)(tile, height, job->bias, relu, column, job->m);
-                OF(gemm_store, KIND)(tile, out + (r * job->ow + x) * job->m + column, job->m, height,
-                                     n_columns);
+            for (ptrdiff_t t = 0, x = 0, height; t < n_tiles; t++, x += height) {
+                height = lower + (t < n_higher);
+                OF(row_outputs, KIND)(depth, a, r * job->stride_y * length + x, b, bias, least,
+                                      out + (r * job->ow + x) * job->m + column, job->m, n_columns,
+                                      (int)height);
             }
     }
 }
@@ -98,7 +118,7 @@ static void OF(direct_rows, KIND)(const conv_job *job, const REAL *image, ptrdif
 /* Gradients to all filters, from positions in n_rows rows of the output from row y; panels: of the gradient
    to these, [panel][position][COLUMNS]. */
 static void OF(direct_filters, KIND)(const conv_job *job, const REAL *image, ptrdiff_t y, ptrdiff_t n_rows,
-                                     const REAL *panels, bool first, REAL *sums, void *scratch) {
+                                     conv_panels panels, bool first, REAL *sums, void *scratch) {
     ptrdiff_t depth = job->kh * job->kw * job->c, length = strip_length(job);
     ptrdiff_t n_tiles = product_ceil(depth, TAP_ROWS);
     const REAL **a = scratch;
@@ -106,7 +126,8 @@ static void OF(direct_filters, KIND)(const conv_job *job, const REAL *image, ptr
     VEC tile[GEMM_ROWS * GEMM_VECTORS];
     OF(fill_strip, KIND)(job, image, y, n_rows, strip);
     OF(strip_places, KIND)(job, n_rows, strip, a);
-    for (ptrdiff_t column = 0; column < job->m; column += COLUMNS, panels += n_rows * job->ow * COLUMNS) {
+    const REAL *b = panels.data;
+    for (ptrdiff_t column = 0; column < job->m; column += COLUMNS, b += panels.panel_step) {
         ptrdiff_t n_columns = gemm_smaller(COLUMNS, job->m - column);
         for (ptrdiff_t t = 0; t < n_tiles; t++) {
             ptrdiff_t i = product_share(depth, t, n_tiles);
@@ -114,7 +135,8 @@ static void OF(direct_filters, KIND)(const conv_job *job, const REAL *image, ptr
             REAL *at = sums + i * job->m + column;
             if (!first)
                 OF(gemm_load, KIND)(tile, at, job->m, height, n_columns);
-            OF(tap_tile, KIND)(n_rows, job->ow, job->stride_y * length, a + i, panels, tile, first, height);
+            OF(tap_tile, KIND)(n_rows, job->ow, job->stride_y * length, a + i, b, panels.step, tile, first,
+                               height);
             OF(gemm_store, KIND)(tile, at, job->m, height, n_columns);
         }
     }

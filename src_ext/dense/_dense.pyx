@@ -30,8 +30,15 @@ cdef extern from "dense.h":
         void (*run)(const void *, Py_ssize_t, void *) noexcept nogil
         void (*sum)(const void *, Py_ssize_t, void *) noexcept nogil
 
+    ctypedef struct dense_peak:
+        Py_ssize_t n
+        void *out
+
     ctypedef struct dense_kernels:
         product_kernels f32, f64
+        void (*peak_f32)(const void *, Py_ssize_t, void *) noexcept nogil
+        void (*peak_f64)(const void *, Py_ssize_t, void *) noexcept nogil
+        Py_ssize_t peak_width_f32, peak_width_f64
 
     const dense_kernels *DENSE_KERNELS(int level) nogil
 
@@ -112,4 +119,16 @@ def gradient_weights(X, dout, dW, dbias):
     if dbias is not None:
         job.sums_of_b = operation.writes(dbias, real, "dbias", (m,))
     schedule(operation, job, real)
+    return operation
+
+
+def multiply_adds(Py_ssize_t n, out):
+    """At least n independent multiply-adds in registers for each element of out, as fast as can be: for benchmarks."""
+    cdef Operation operation = Operation()
+    cdef int real = _runtime.real_type(out, "out")
+    cdef dense_peak *job = <dense_peak *> operation.owned(sizeof(dense_peak), "multiply-adds")
+    job.n = n // (KERNELS.peak_width_f32 if real == cnp.NPY_FLOAT32 else KERNELS.peak_width_f64) + 1
+    job.out = operation.writes(out, real, "out", (len(out),))
+    operation.work = <double> n * len(out)
+    operation.add_phase(KERNELS.peak_f32 if real == cnp.NPY_FLOAT32 else KERNELS.peak_f64, job, len(out))
     return operation

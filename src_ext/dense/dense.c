@@ -8,6 +8,8 @@
 #include "gemm.h"
 
 #include "product.h"
+
+#include "peak.h"
 #undef REAL
 #undef KIND
 
@@ -17,6 +19,15 @@
 
 #include "product.h"
 
+#include "peak.h"
+
 #define PRODUCT(kind) {product_plan_##kind, product_run_##kind, product_sum_##kind}
 
-const dense_kernels FASTML_AT_LEVEL(dense_kernels) = {PRODUCT(f32), PRODUCT(f64)};
+const dense_kernels FASTML_AT_LEVEL(dense_kernels) = {
+    PRODUCT(f32),
+    PRODUCT(f64),
+    peak_f32,
+    peak_f64,
+    DENSE_PEAK_CHAINS * LANES_f32,
+    DENSE_PEAK_CHAINS * LANES_f64,
+};

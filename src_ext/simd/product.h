@@ -1,7 +1,7 @@
 /* Matrix products for layers, out = f(A B^T + bias), on gemm.h's micro-kernel, for REAL of KIND: a template.
  *
  * A layer needs its product three ways round (X W, dout W^T, X^T dout), and the matrices lie as they lie: the
- * packers take an operand row by row, through a transposition in registers, or depth by depth, by copying.
+ * packers take an operand row by row, through a transposition (pack.h), or depth by depth, by copying.
  * Both operands are packed for each part anew, since both change from step to step: a packed element is used
  * by 14 x n multiply-adds, which cost a multiple.
  *
@@ -26,8 +26,8 @@ enum {
 /* The time to pack an element, row by row or by depth, and to write and add a partial sum, in multiply-adds.
  */
 #define PRODUCT_PACK_ROWS 10.0
-#define PRODUCT_PACK_DEPTHS 3.0
-#define PRODUCT_PARTIAL 8.0
+#define PRODUCT_PACK_DEPTHS 5.0
+#define PRODUCT_PARTIAL 20.0
 
 INLINE double product_pack_cost(const product_operand *operand) {
     return operand->by_depth ? PRODUCT_PACK_DEPTHS : PRODUCT_PACK_ROWS;
@@ -72,6 +72,8 @@ SHARED void product_cut(product_job *job, ptrdiff_t columns, ptrdiff_t size) {
 
 #endif
 
+#include "pack.h"
+
 #define VEC OF(vec, KIND)
 #define MEM OF(mem, KIND)
 #define LANES OF(LANES, KIND)
@@ -99,15 +101,17 @@ SHARED void OF(product_copy, KIND)(const REAL *rows, ptrdiff_t stride, ptrdiff_t
 
 /* n_rows rows from `row`, `depth` elements from k, as a panel of `width`; up to LANES - 1 elements beyond it.
  */
-INLINE void OF(product_pack, KIND)(const product_operand *operand, ptrdiff_t row, ptrdiff_t n_rows,
+SHARED void OF(product_pack, KIND)(const product_operand *operand, ptrdiff_t row, ptrdiff_t n_rows,
                                    ptrdiff_t k, ptrdiff_t depth, REAL *panel, ptrdiff_t width) {
-    const REAL *data = operand->data;
-    if (operand->by_depth)
+    const REAL *data = operand->data, *rows[GEMM_ROWS + COLUMNS + LANES];
+    if (operand->by_depth) {
         OF(product_copy, KIND)(data + k * operand->stride + row, operand->stride, n_rows, depth, panel,
                                width);
-    else
-        OF(gemm_pack, KIND)(data + row * operand->stride + k, operand->stride, NULL, n_rows, depth, panel,
-                            width, NULL);
+        return;
+    }
+    for (ptrdiff_t i = 0; i < product_ceil(width, LANES) * LANES; i++)
+        rows[i] = data + (row + gemm_smaller(i, n_rows - 1)) * operand->stride + k;
+    OF(pack_rows, KIND)(rows, depth, panel, width);
 }
 
 INLINE ptrdiff_t OF(product_piece, KIND)(ptrdiff_t depth) {

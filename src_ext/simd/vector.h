@@ -160,6 +160,38 @@ INLINE vec_f32 multiply_add_lanes_f32(vec_f32 a, vec_f32 b, vec_f32 c) { return 
 INLINE vec_f64 multiply_add_lanes_f64(vec_f64 a, vec_f64 b, vec_f64 c) { return a * b + c; }
 #endif
 
+/* Small whole numbers in lanes, to and from as many bytes. GCC converts vectors by a factor of two at a time,
+   and element by element beyond that. */
+#if defined(__AVX512F__)
+INLINE void store_bytes_f32(uint8_t *to, bits_f32 lanes) {
+    _mm_storeu_si128((__m128i *)to, _mm512_cvtepi32_epi8((__m512i)lanes));
+}
+INLINE void store_bytes_f64(uint8_t *to, bits_f64 lanes) {
+    _mm_storel_epi64((__m128i *)to, _mm512_cvtepi64_epi8((__m512i)lanes));
+}
+INLINE bits_f32 load_bytes_f32(const uint8_t *from) {
+    return (bits_f32)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)from));
+}
+INLINE bits_f64 load_bytes_f64(const uint8_t *from) {
+    return (bits_f64)_mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)from));
+}
+#else
+#define DEFINE_BYTES(kind)                                                                                   \
+    INLINE void store_bytes_##kind(uint8_t *to, bits_##kind lanes) {                                         \
+        for (int i = 0; i < LANES_##kind; i++)                                                               \
+            to[i] = (uint8_t)lanes[i];                                                                       \
+    }                                                                                                        \
+    INLINE bits_##kind load_bytes_##kind(const uint8_t *from) {                                              \
+        bits_##kind lanes = {0};                                                                             \
+        for (int i = 0; i < LANES_##kind; i++)                                                               \
+            lanes[i] = from[i];                                                                              \
+        return lanes;                                                                                        \
+    }
+DEFINE_BYTES(f32)
+DEFINE_BYTES(f64)
+#undef DEFINE_BYTES
+#endif
+
 /* Whether any lane of a comparison holds. */
 INLINE int any_lane(const void *comparison) {
     uint64_t words[VEC_BYTES / 8], any = 0;

@@ -5,7 +5,7 @@ of many, patches are packed for the matrix product's micro-kernel block by block
 a channel of its own, vectors lie along the channels (``depthwise.h``).
 """
 
-from fastml.kernels.cpu import _conv
+import fastml.kernels.cpu._conv as _conv
 from fastml.kernels.cpu._operation import as_function
 
 __all__ = [

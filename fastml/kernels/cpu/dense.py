@@ -3,7 +3,7 @@
 All three products are ``src_ext/simd/product.h``.
 """
 
-from fastml.kernels.cpu import _dense
+import fastml.kernels.cpu._dense as _dense
 from fastml.kernels.cpu._operation import as_function
 
 __all__ = ["forward", "gradient_input", "gradient_weights"]
