@@ -178,22 +178,28 @@ static void OF(average_forward, KIND)(const void *context, ptrdiff_t part, void 
     }
 }
 
+/* One over the elements of the image that a window has; `inside` if it has no others. */
+INLINE REAL OF(inverse_count, KIND)(const pool_job *job, span rows, ptrdiff_t j, REAL inside) {
+    span columns = window_span(job, 1, j);
+    ptrdiff_t height = rows.last - rows.first, width = columns.last - columns.first;
+    return height == job->window[0] && width == job->window[1] ? inside : (REAL)1.0 / (REAL)(height * width);
+}
+
 SHARED void OF(average_gradient_row, KIND)(const pool_job *job, const REAL *dout, ptrdiff_t y, REAL *dx) {
     span rows = windows_of(job, 0, y);
     ptrdiff_t c = job->c;
-    for (ptrdiff_t column = 0; column < job->w; column++) {
+    REAL inside = (REAL)1.0 / (REAL)(job->window[0] * job->window[1]);
+    for (ptrdiff_t column = 0; column < job->w; column++, dx += c) {
         span columns = windows_of(job, 1, column);
         for (ptrdiff_t k = 0; k < c; k += N_LANES) {
             VEC total = {0};
             for (ptrdiff_t i = rows.first; i < rows.last; i++) {
-                span of_row = window_span(job, 0, i);
-                for (ptrdiff_t j = columns.first; j < columns.last; j++) {
-                    span of_column = window_span(job, 1, j);
-                    REAL count = (REAL)((of_row.last - of_row.first) * (of_column.last - of_column.first));
-                    total += LOAD(dout + (i * job->pooled_w + j) * c + k, c - k) * ((REAL)1.0 / count);
-                }
+                span of_window = window_span(job, 0, i);
+                const REAL *from = dout + i * job->pooled_w * c + k;
+                for (ptrdiff_t j = columns.first; j < columns.last; j++)
+                    total += LOAD(from + j * c, c - k) * OF(inverse_count, KIND)(job, of_window, j, inside);
             }
-            STORE(dx + column * c + k, total, c - k);
+            STORE(dx + k, total, c - k);
         }
     }
 }

@@ -1,6 +1,6 @@
 """Activations on the CPU; the contract is ``fastml.kernels.reference.activation``."""
 
-from fastml.kernels.cpu import _layers
+import fastml.kernels.cpu._layers as _layers
 from fastml.kernels.cpu._operation import as_function
 
 __all__ = [

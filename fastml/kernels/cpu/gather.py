@@ -1,6 +1,6 @@
 """Rows of a mini-batch on the CPU; the contract is ``fastml.kernels.reference.gather``."""
 
-from fastml.kernels.cpu import _layers
+import fastml.kernels.cpu._layers as _layers
 from fastml.kernels.cpu._operation import as_function
 
 __all__ = ["rows"]

@@ -1,6 +1,6 @@
 """Batch and layer normalisation on the CPU; the contract is ``fastml.kernels.reference.normalization``."""
 
-from fastml.kernels.cpu import _layers
+import fastml.kernels.cpu._layers as _layers
 from fastml.kernels.cpu._operation import as_function
 
 __all__ = ["batch_gradient", "batch_infer", "batch_train", "layer_forward", "layer_gradient"]

@@ -1,6 +1,6 @@
 """Optimizers on the CPU; the contract is ``fastml.kernels.reference.optimizer``."""
 
-from fastml.kernels.cpu import _layers
+import fastml.kernels.cpu._layers as _layers
 from fastml.kernels.cpu._operation import as_function
 
 __all__ = ["adagrad", "adam", "add_ridge", "clip", "rmsprop", "scale_by_norm", "sgd", "squared_norm"]

@@ -1,6 +1,6 @@
 """Pooling on the CPU; the contract is ``fastml.kernels.reference.pool``."""
 
-from fastml.kernels.cpu import _layers
+import fastml.kernels.cpu._layers as _layers
 from fastml.kernels.cpu._operation import as_function
 
 __all__ = ["average_forward", "average_gradient", "max_forward", "max_gradient"]
