@@ -252,7 +252,16 @@ SVC_SMALL = tuple(
         ("2000x20", "2,000 × 20", two_classes),
     )
 )
+MLP_MNIST = Workload(
+    "mlp-mnist",
+    "MLPClassifier, 128 units, Adam, batches of 128, 5 epochs: MNIST, 60,000 × 784 float32, 10 classes",
+    mnist,
+    "MLPClassifier",
+    {"hidden_layer_sizes": (128,), "batch_size": 128, "max_iter": 5, "random_state": 0},
+    rounds=5,
+    family="neural_network",
+)
 SVM_LARGE = (SVC_A9A_DENSE, SVC_A9A_SPARSE, SVC_MNIST, SVC_MNIST_10000, SVR)
 SVM = (*SVM_LARGE, *SVC_SMALL)
 LINEAR_SVM = (LINEAR_SVC_A9A, LINEAR_SVC_A9A_DUAL, LINEAR_SVC_IRIS)
-BY_NAME = {workload.name: workload for workload in (*SGD, *SVM, *LINEAR_SVM)}
+BY_NAME = {workload.name: workload for workload in (*SGD, *SVM, *LINEAR_SVM, MLP_MNIST)}

@@ -32,8 +32,11 @@ SIBLINGS = [
     ["fastml.kernels.reference", "fastml.kernels.cpu", "fastml.kernels.cuda"],
 ]
 
-# (importing module, imported name): work that a GPU fit does on the host, with the CPU's routine.
+# (importing module, imported name): work that a GPU fit does on the host, with the CPU's routine; Keras' models as
+# scikit-learn's estimators, by their public names.
 ALLOWED_SIDEWAYS = {
+    ("fastml.neural_network._sequential", "fastml.keras"),
+    ("fastml.neural_network._cnn", "fastml.keras"),
     ("fastml.kernels.cuda.sgd", "fastml.kernels.cpu.sgd.shuffle"),
 }
 

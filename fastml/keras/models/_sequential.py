@@ -306,6 +306,11 @@ class Sequential(Model):
         """Print a table of the layers. ``expand_nested`` and ``layer_range`` are accepted and change nothing."""
         print_summary(self, line_length, positions, print_fn, show_trainable)
 
+    def __reduce__(self) -> Any:
+        optimizer = self.optimizer.variables if self.optimizer is not None else ()
+        values = [[variable.numpy() for variable in variables] for variables in (self.variables, optimizer)]
+        return _remade, (serialize_keras_object(self), *values)
+
     def get_config(self) -> dict[str, Any]:
         config = {"name": self.name, "trainable": self._trainable, "dtype": Layer.get_config(self)["dtype"]}
         config["layers"] = [serialize_keras_object(layer) for layer in self._layers]
@@ -326,6 +331,19 @@ class Sequential(Model):
         if not model.built and shape:
             model.build(tuple(shape))
         return model
+
+
+def _remade(
+    config: dict[str, Any], variables: list[np.ndarray], of_optimizer: list[np.ndarray]
+) -> Sequential:
+    """What pickles and copies are made by: configuration, then every variable."""
+    model = deserialize_keras_object(config)
+    for variable, value in zip(model.variables, variables, strict=True):
+        variable.assign(value)
+    if of_optimizer:
+        for variable, value in zip(model.optimizer.variables, of_optimizer, strict=True):
+            variable.assign(value)
+    return model
 
 
 def _leaves(model: Sequential) -> list[Layer]:
