@@ -46,11 +46,11 @@ class SequentialEstimator(BaseEstimator):
         self.validation_fraction = validation_fraction
         self.callbacks = callbacks
         self.random_state = random_state
+        for name, value in model_params.items():
+            setattr(self, name, value)
         unknown = model_params.keys() - self._model_parameters().keys()
         if unknown:
             raise TypeError(f"Neither {type(self).__name__} nor its model takes {sorted(unknown)}.")
-        for name, value in model_params.items():
-            setattr(self, name, value)
 
     # Parameters
 
@@ -58,10 +58,11 @@ class SequentialEstimator(BaseEstimator):
         """Those of a model that is a function, with their values."""
         if isinstance(self.model, keras.Model) or not callable(self.model):
             return {}
-        return {
+        values = {
             name: getattr(self, name, parameter.default)
             for name, parameter in inspect.signature(self.model).parameters.items()
         }
+        return {name: value for name, value in values.items() if value is not inspect.Parameter.empty}
 
     def get_params(self, deep=True):
         """The parameters, and those of the function that makes the model.
@@ -276,7 +277,7 @@ class SequentialClassifier(ClassifierMixin, SequentialEstimator):
         name = loss if isinstance(loss, str) else getattr(loss, "name", type(loss).__name__)
         if outputs > 1 and not str(name).startswith("sparse"):
             return np.eye(outputs, dtype=np.float32)[codes]
-        return codes
+        return codes if outputs > 1 else codes.astype(np.float32)[:, None]
 
     def predict_proba(self, X):
         """Probabilities of the classes: the model's output.

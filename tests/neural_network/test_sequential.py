@@ -134,7 +134,7 @@ def test_images():
     assert model.score(images, y) > 0.95
     floats = images.astype("f") / 255
     flat = clone(model).set_params(image_shape=(8, 8)).fit(floats.reshape(150, 64), y)
-    assert_allclose(flat.predict_proba(floats[..., None]), model.predict_proba(images), atol=0.02)
+    assert_allclose(flat.predict_proba(floats.reshape(150, 64)), model.predict_proba(images), atol=0.02)
     with pytest.raises(ValueError, match="image_shape"):
         clone(model).fit(floats.reshape(150, 64), y)
     with pytest.raises(ValueError, match="uint8"):
