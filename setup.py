@@ -36,6 +36,7 @@ FAMILIES = {
     "smo": (["smo.c"], ["select.c"]),
     "dual_cd": (["dual_cd.c"], []),
     "newton": (["newton.c"], []),
+    "sag": (["sag.c"], []),
 }
 
 
