@@ -37,6 +37,7 @@ FAMILIES = {
     "dual_cd": (["dual_cd.c"], []),
     "newton": (["newton.c"], []),
     "glm": (["glm.c"], []),
+    "sag": (["sag.c"], []),
 }
 
 
