@@ -58,13 +58,13 @@ class Memory:
             return -gradient
         gamma, m, order = self._gamma, self._capacity, self._order
         products = rows_times(self._pairs, gradient)
-        of_steps, of_changes = products[order], products[m:][order]
-        in_order = np.ix_(order, order)
+        places = np.array(order)
+        in_order = places[:, None], places
+        of_steps, of_changes = products[places], products[m + places]
         R = np.asfortranarray(self._products[in_order])  # of which LAPACK reads the upper triangle
         p, _ = dtrtrs(R, of_steps)
         q = R.diagonal() * p + gamma * (self._changes[in_order].dot(p) - of_changes)
         q, _ = dtrtrs(R, q, trans=1)
         factors = np.zeros(2 * m)
-        factors[order] = -q
-        factors[[m + place for place in order]] = gamma * p
+        factors[places], factors[m + places] = -q, gamma * p
         return combination(factors, self._pairs) - gamma * gradient
