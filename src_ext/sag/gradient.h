@@ -80,15 +80,17 @@ INLINE void gradient_change(const linear_data *data, const sag_rule *rule, const
     }
 }
 
-/* The factors of a step: w <- shrink w - own change x - shared (sum of gradients), then the proximal step. */
+/* The factors of a step: w <- S(shrink w - own change x - shared (sum of gradients), bound), where shrink is
+   that of the l2 penalty's proximal step and a factor of the other three, too. The intercept has no penalty.
+ */
 typedef struct {
-    double shrink, own, shared, bound;
+    double shrink, own, shared, bound, intercept_own, intercept_shared;
 } sag_step;
 
 INLINE sag_step step_factors(const sag_record *record) {
     double step = record->step_size, shared = step / (double)record->n_seen;
-    return (sag_step){1.0 - step * record->alpha, record->saga ? step - shared : 0.0, shared,
-                      step * record->beta};
+    double own = record->saga ? step - shared : 0.0, shrink = 1.0 / (1.0 + step * record->alpha);
+    return (sag_step){shrink, shrink * own, shrink * shared, shrink * step * record->beta, own, shared};
 }
 
 INLINE void move_intercepts(const sag_model *model, const sag_step *step, ptrdiff_t K, const double *change) {
@@ -96,7 +98,8 @@ INLINE void move_intercepts(const sag_model *model, const sag_step *step, ptrdif
         return;
     for (ptrdiff_t k = 0; k < K; k++) {
         model->intercept_gradient[k] += change[k];
-        model->intercept[k] -= step->own * change[k] + step->shared * model->intercept_gradient[k];
+        model->intercept[k] -=
+            step->intercept_own * change[k] + step->intercept_shared * model->intercept_gradient[k];
     }
 }
 

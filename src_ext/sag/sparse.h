@@ -93,7 +93,7 @@ INLINE void OF(steps, VARIANT)(const linear_data *data, const sag_rule *rule, sa
         /* The step on this row is the first of those that wait: what it has beyond the others is put before
            it, where it will be shrunk with the weight. */
         if (prox) {
-            OF(move, VARIANT)(row, model, lag, step.own / step.shrink, change, K);
+            OF(move, VARIANT)(row, model, lag, step.intercept_own, change, K);
             lag->now += 1.0;
         } else {
             lag->scale *= step.shrink;

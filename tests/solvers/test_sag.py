@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -238,7 +239,7 @@ def test_the_stopping_criterion():
     _, solution = fit(X, target, rule, 0.01, tol=tol)
     n_iter = int(solution.n_iter[0])
     paths = [fit(X, target, rule, 0.01, tol=0.0, max_iter=m)[0][0, :-1] for m in range(n_iter + 1)]
-    changes = [abs(b - a).max() / abs(b).max() for a, b in zip(paths, paths[1:])]
+    changes = [abs(b - a).max() / abs(b).max() for a, b in pairwise(paths)]
     assert changes[-1] <= tol
     assert min(changes[:-1]) > tol
     _, solution = fit(X, target, rule, 0.01, beta=1e6)

@@ -4,10 +4,12 @@ Of each row the gradient of its loss is kept as it was when the row was last dra
 margin), and the sum over all rows beside it. A step draws a row i and puts its gradient at the weights of now in the
 table's place; with d what that gradient has changed by and G the new sum over the table's n gradients,
 
-    SAG     w <- (1 - s alpha) w - s G / n
-    SAGA    w <- S((1 - s alpha) w - s (1 - 1/n) d x_i - s G / n, s beta),  S(u, t) = sign(u) max(|u| - t, 0)
+    SAG     w <- (w - s G / n) / (1 + s alpha)
+    SAGA    w <- S(w - s (1 - 1/n) d x_i - s G / n, s beta) / (1 + s alpha),  S(u, t) = sign(u) max(|u| - t, 0)
 
-for the objective  mean_i weight_i loss_i + alpha / 2 |w|^2 + beta |w|_1  and the step size s. SAGA's is Defazio et
+for the objective  mean_i weight_i loss_i + alpha / 2 |w|^2 + beta |w|_1  and the step size s. The penalties take
+proximal steps, the l2 penalty too: so s need not know how large alpha is, and the intercept, which has no penalty,
+gets on however strong it is. SAGA's is Defazio et
 al.'s step (their eq. 1, G / n = the mean before + d x_i / n), unbiased, hence fit for a proximal step; its table begins
 with the gradients at the starting weights. SAG's (Schmidt et al., section 4) begins empty, and n counts the rows seen
 so far (their section 4.2). The intercept takes the step of one more feature, always 1, without penalty.
@@ -102,9 +104,9 @@ def _step(data, rule, model, record, i):
     s = record["step_size"]
     shared = s / record["n_seen"]
     own = s - shared if record["saga"] else 0.0
-    moved = (1.0 - s * record["alpha"]) * model.coef[:, :p] - shared * model.gradient_sum[:, :p]
-    moved -= own * np.outer(change, x)
-    model.coef[:, :p] = np.sign(moved) * np.maximum(np.abs(moved) - s * record["beta"], 0.0)
+    moved = model.coef[:, :p] - own * np.outer(change, x) - shared * model.gradient_sum[:, :p]
+    thresholded = np.sign(moved) * np.maximum(np.abs(moved) - s * record["beta"], 0.0)
+    model.coef[:, :p] = thresholded / (1.0 + s * record["alpha"])
     if record["fit_intercept"]:
         model.intercept_gradient += change
         model.intercept -= own * change + shared * model.intercept_gradient

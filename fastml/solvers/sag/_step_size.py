@@ -25,9 +25,9 @@ def step_size(
 ) -> np.ndarray:
     """scikit-learn's step sizes: 1 / L for SAG, 1 / (2 L + min(2 n alpha, L)) for SAGA.
 
-    L is the largest over the rows of weight_i c (|x_i|^2 + 1), with c the loss's constant and + 1 for an intercept,
-    plus alpha. Two things are not scikit-learn's: weights count, without which heavy rows diverge; and SAG's step is
-    at most 1 / (2 alpha), so that a step never shrinks weights to nothing where alpha is all of L.
+    L is the largest over the rows of weight_i c (|x_i|^2 + 1), with c the loss's constant and + 1 for an intercept.
+    Two things are not scikit-learn's: weights count, without which heavy rows diverge; and alpha is no part of L, as
+    the l2 penalty takes a proximal step: with C = 1e-10, alpha would leave the intercept a step of 1e-8.
 
     Parameters
     ----------
@@ -55,13 +55,14 @@ def step_size(
         weighting = int(models["weighting"][k])
         n_draws = len(norms) if weighting < 0 else np.count_nonzero(data.weight[weighting])
         if weighting not in largest:
-            largest[weighting] = (norms * data.weight[weighting]).max(initial=0.0)
+            inside = data.weight[weighting] > 0.0
+            largest[weighting] = (norms[inside] * data.weight[weighting][inside]).max(initial=0.0)
         alpha = settings.alpha[k] * len(norms) / max(n_draws, 1)
-        L = constant * largest[weighting] + alpha
+        L = constant * largest[weighting]
         if not L > 0.0:
             continue  # no row has anything to say, or NaN in X, which the first epoch will tell
         if settings.method == "sag":
-            sizes[k] = min(1.0 / L, 0.5 / alpha if alpha > 0.0 else np.inf)
+            sizes[k] = 1.0 / L
         else:
             sizes[k] = 1.0 / (2.0 * L + min(2.0 * n_draws * alpha, L))
     return sizes
