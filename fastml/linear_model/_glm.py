@@ -12,13 +12,11 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fastml._config import resolve_device
-from fastml._device_input import device_of
 from fastml._log import log_ran
 from fastml._loss import Loss
 from fastml._validation import check_sparse, check_X_y, unchanged_on_error
 from fastml.kernels.glm_data import BINARY_LOSSES, REGRESSION_LOSSES, Rule
-from fastml.linear_model._glm_data import finite_rows, glm_data, row_weights
+from fastml.linear_model._glm_data import device_for, finite_rows, glm_data, row_weights
 from fastml.linear_model._glm_fit import Problem, fit_models, pair_of, penalty_of, warn_if_unconverged
 from fastml.linear_model._glm_solvers import SOLVERS, chosen_solver
 from fastml.linear_model._labels import distinct_labels, label_codes
@@ -83,7 +81,7 @@ class GeneralizedLinear(SparseCoefMixin, BaseEstimator):
         if isinstance(self.loss, Loss):
             self.loss.compile()
         weight = row_weights(sample_weight, X)
-        device = resolve_device(device_of(X), gpu_pays=False)
+        device = device_for(self, solver, X)
         l1, l2, penalty = penalty_of(self, X.shape[1])
         problem = Problem(
             solver=solver,

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from fastml._config import get_config, resolve_device
+from fastml._device_input import device_of
 from fastml._validation import check_sample_weight, for_kernels, raise_if_not_finite
 from fastml.kernels import for_device
 from fastml.kernels.glm_data import Data
@@ -31,6 +33,25 @@ def glm_data(X: Any, target: np.ndarray, weight: np.ndarray | None, device: str)
     rows = arrays.send(for_kernels(X, device))
     weight = None if weight is None else arrays.send(np.ascontiguousarray(weight))
     return Data(rows, arrays.send(np.ascontiguousarray(target)), weight)
+
+
+def device_for(estimator: Any, solver: str, X: Any) -> str:
+    """Where a fit runs.
+
+    Raises
+    ------
+    RuntimeError
+        If the device is CUDA by configuration, and cannot be used, or the solver has no kernels there: an explicit
+        device is not quietly overruled.
+    """
+    if solver not in ("sag", "saga"):
+        return resolve_device(device_of(X), gpu_pays=False)
+    if get_config()["device"] == "cuda":
+        raise RuntimeError(
+            f"{type(estimator).__name__}(solver={solver!r}) runs on the CPU only: each step is an inner product "
+            "with one row, which leaves a GPU idle. Use another solver, or fastml.set_config(device='auto')."
+        )
+    return "cpu"
 
 
 def row_weights(sample_weight: Any, X: Any, factors: np.ndarray | None = None) -> np.ndarray | None:

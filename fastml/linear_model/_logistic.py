@@ -9,12 +9,10 @@ from sklearn.linear_model._logistic import LogisticRegression as _SklearnLogisti
 from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import StrOptions
 
-from fastml._config import resolve_device
-from fastml._device_input import device_of
 from fastml._log import log_delegated, log_ran
 from fastml._validation import check_X_y, unchanged_on_error
 from fastml.linear_model._device_prediction import DeviceClassifierPrediction
-from fastml.linear_model._glm_data import finite_rows, glm_data, row_weights
+from fastml.linear_model._glm_data import device_for, finite_rows, glm_data, row_weights
 from fastml.linear_model._labels import distinct_labels, label_codes
 from fastml.linear_model._logistic_callbacks import FitCallbacks
 from fastml.linear_model._logistic_fit import Path, fit_paths, settings_of, warn_if_unconverged
@@ -142,7 +140,7 @@ class LogisticRegression(DeviceClassifierPrediction, _SklearnLogisticRegression)
         start = self._start(X.shape[1], n_classes)
         path = Path([penalty.C], penalty.l1_ratio, start, -1 if weight is None else 0)
         settings = settings_of(self)
-        device = resolve_device(device_of(X), gpu_pays=False)
+        device = device_for(self, self.solver, X)
         with finite_rows(self, X, weight):
             ((outcome,),) = fit_paths(
                 glm_data(X, codes, None if weight is None else weight[None], device),

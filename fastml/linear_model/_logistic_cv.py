@@ -15,12 +15,11 @@ from sklearn.utils.metadata_routing import (
     process_routing,
 )
 
-from fastml._config import resolve_device
 from fastml._device_input import device_of
 from fastml._log import log_delegated, log_ran
 from fastml._validation import check_X_y, unchanged_on_error
 from fastml.linear_model._device_prediction import DeviceClassifierPrediction
-from fastml.linear_model._glm_data import finite_rows, glm_data
+from fastml.linear_model._glm_data import device_for, finite_rows, glm_data
 from fastml.linear_model._labels import distinct_labels, label_codes
 from fastml.linear_model._logistic import DELEGATED, INT32_SOLVERS, class_weighted
 from fastml.linear_model._logistic_fit import (
@@ -172,7 +171,7 @@ class LogisticRegressionCV(DeviceClassifierPrediction, _SklearnLogisticRegressio
         weights, codes = self._weightings(X, y, sample_weight, folds)
         l1_ratios = [None] if grid.l1_ratios is None else grid.l1_ratios
         settings = settings_of(self)
-        device = resolve_device(device_of(X), gpu_pays=False)
+        device = device_for(self, self.solver, X)
 
         def fit(paths: list[Path]) -> Any:
             with finite_rows(self, X, weights[-1]):

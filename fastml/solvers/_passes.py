@@ -135,13 +135,15 @@ class _Passes:
     """Room for what goes to the kernels and comes back, one slot per search under way."""
 
     def __init__(self, data: Data, rule: Rule, n_slots: int, device: str):
-        self.data, self.rule, self.glm = data, rule, for_device(device).glm
+        self.data, self.rule = data, rule
+        self.glm, self.arrays = for_device(device).glm, for_device(device).arrays
         self.n_columns, self.n_weights = rule.n_columns, data.X.shape[1] + 1
         self.models = new_models(n_slots)
         self.models["active"] = 0
         shape = (n_slots * rule.n_columns, self.n_weights)
-        self.given, self.received = np.zeros(shape), np.zeros(shape)
-        self.value = np.zeros(n_slots)
+        # On the CPU these are the kernels' own arrays; elsewhere copies go to and fro.
+        self.given = np.zeros(shape)
+        self.received, self.value = self.arrays.send(np.zeros(shape)), self.arrays.send(np.zeros(n_slots))
         self.prediction: Any = None
         sparse = isinstance(data.X, CSR)
         work = (data.X.data.size if sparse else data.X.shape[0] * data.X.shape[1]) * rule.n_columns
@@ -180,20 +182,32 @@ class _Passes:
         if keep and self.prediction is None:
             self.prediction = self.glm.prediction_like(self.data, self.rule, len(self.models))
         self._give(weights)
-        prediction = self.prediction if keep else None
         self.glm.evaluate(
-            self.data, self.rule, self.models, self.given, self.value, self.received, prediction
+            self.data,
+            self.rule,
+            self.models,
+            self.arrays.send(self.given),
+            self.value,
+            self.received,
+            self.prediction if keep else None,
         )
+        values, gradients = self.arrays.fetch(self.value), self.arrays.fetch(self.received)
         for slot in weights:
-            answers[slot] = float(self.value[slot]), self._taken(slot)
+            answers[slot] = float(values[slot]), self._taken(gradients, slot)
 
     def _multiply(self, vectors: dict[int, np.ndarray], answers: dict[int, Any]) -> None:
         self._give(vectors)
         self.glm.hessian_product(
-            self.data, self.rule, self.models, self.prediction, self.given, self.received
+            self.data,
+            self.rule,
+            self.models,
+            self.prediction,
+            self.arrays.send(self.given),
+            self.received,
         )
+        products = self.arrays.fetch(self.received)
         for slot in vectors:
-            answers[slot] = self._taken(slot)
+            answers[slot] = self._taken(products, slot)
 
     def _give(self, arrays: dict[int, np.ndarray]) -> None:
         self.models["active"] = 0
@@ -201,17 +215,17 @@ class _Passes:
             self.given[self._block(slot)] = array
             self.models["active"][slot] = 1
 
-    def _taken(self, slot: int) -> np.ndarray:
+    def _taken(self, received: np.ndarray, slot: int) -> np.ndarray:
         self.models["active"][slot] = 0
-        return self.received[self._block(slot)].copy()
+        return received[self._block(slot)].copy()
 
     def _hessian(self, slot: int) -> np.ndarray:
         size = self.n_columns * self.n_weights
-        out = np.empty((size, size))
+        out = self.arrays.empty((size, size), np.float64)
         model = self.models[slot : slot + 1].copy()
         model["active"] = 1
         self.glm.hessian(self.data, self.rule, model, self._prediction_of(slot), out)
-        return out
+        return self.arrays.fetch(out)
 
     def _prediction_of(self, slot: int) -> Any:
         return None if self.prediction is None else self.prediction[self._block(slot)]
