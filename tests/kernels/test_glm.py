@@ -141,6 +141,7 @@ def test_margins(backend):
     keeps_the_contract()
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, in the simulator and in a user's loss
 @pytest.mark.parametrize("n_features", [3, 40])
 @pytest.mark.parametrize("loss", [loss for loss in ALL_LOSSES if loss != "poisson"], ids=str)
 def test_margins_that_overflow(backend, loss, n_features):
