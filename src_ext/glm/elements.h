@@ -1,7 +1,7 @@
 /* All that does not depend on how sparse rows are indexed, for REAL of KIND. */
 #include "exp.h"
-#include "log.h"
 #include "gemm.h"
+#include "log.h"
 
 #include "losses.h"
 

@@ -1,5 +1,6 @@
-/* What a pass makes of a block's margins: losses, and derivatives by the margin in the place of each margin; for REAL of
- * KIND: a template. Rows lie along the lanes. Lanes beyond the block's end weigh 0, as rows do that are left out.
+/* What a pass makes of a block's margins: losses, and derivatives by the margin in the place of each margin;
+ * for REAL of KIND: a template. Rows lie along the lanes. Lanes beyond the block's end weigh 0, as rows do
+ * that are left out.
  */
 #define VEC OF(vec, KIND)
 #define MEM OF(mem, KIND)
@@ -156,8 +157,7 @@ SHARED void OF(write_margins, KIND)(const MARGINS *block, ptrdiff_t column) {
     for (ptrdiff_t i = 0; i < block->n_rows; i++)
         for (int k = 0; k < block->job->n_columns; k++)
             ((REAL *)block->job->margins)[(block->first_row + i) * n + column + k] =
-                block->margins[k * block->stride + i] +
-                (REAL)block->intercepts[k * block->intercept_step];
+                block->margins[k * block->stride + i] + (REAL)block->intercepts[k * block->intercept_step];
 }
 
 #define EACH_LOSS(loss)                                                                                      \

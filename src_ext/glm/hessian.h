@@ -1,9 +1,10 @@
 /* The whole Hessian of one model, for REAL of KIND: a template.
  *
- * For each pair of classes, sum_i h_i x_i x_i' with h_i = weight_i p_a (1[a = b] - p_b), or the loss's curvature; x_i ends
- * with a 1 for the intercept. Each is symmetric, and is made tile by tile on and below the diagonal by gemm.h's
- * micro-kernel, whose depth are the rows of a block: X's rows lie as its panels want them. Shares have panels of columns of
- * their own, over all rows, so that no partial matrices are needed and results do not depend on their number.
+ * For each pair of classes, sum_i h_i x_i x_i' with h_i = weight_i p_a (1[a = b] - p_b), or the loss's
+ * curvature; x_i ends with a 1 for the intercept. Each is symmetric, and is made tile by tile on and below
+ * the diagonal by gemm.h's micro-kernel, whose depth are the rows of a block: X's rows lie as its panels want
+ * them. Shares have panels of columns of their own, over all rows, so that no partial matrices are needed and
+ * results do not depend on their number.
  */
 #define VEC OF(vec, KIND)
 #define LANES OF(LANES, KIND)
@@ -50,8 +51,8 @@ static void OF(hessian_curvature, KIND)(const OF(glm_margins, KIND) * block, int
 }
 
 /* tile into the lower triangle of `out`, whose first element is that of feature 0 with itself. */
-INLINE void OF(add_tile, KIND)(const VEC *tile, double *out, ptrdiff_t stride, ptrdiff_t i, int height, ptrdiff_t j,
-                               ptrdiff_t n) {
+INLINE void OF(add_tile, KIND)(const VEC *tile, double *out, ptrdiff_t stride, ptrdiff_t i, int height,
+                               ptrdiff_t j, ptrdiff_t n) {
     for (int r = 0; r < height; r++) {
         const REAL *line = (const REAL *)(tile + r * GEMM_VECTORS);
         const ptrdiff_t end = glm_smaller(glm_smaller(COLUMNS, n - j), i + r - j + 1);
@@ -62,7 +63,8 @@ INLINE void OF(add_tile, KIND)(const VEC *tile, double *out, ptrdiff_t stride, p
 
 /* One panel of columns: its part of the rows that are packed. */
 static void OF(hessian_panel, KIND)(const REAL *rows, const REAL *packed, REAL *panel, const REAL *h,
-                                    ptrdiff_t n_rows, ptrdiff_t n, ptrdiff_t j, double *out, ptrdiff_t stride) {
+                                    ptrdiff_t n_rows, ptrdiff_t n, ptrdiff_t j, double *out,
+                                    ptrdiff_t stride) {
     VEC tile[GEMM_ROWS * GEMM_VECTORS];
     const ptrdiff_t n_columns = glm_smaller(COLUMNS, n - j);
     for (ptrdiff_t r = 0; r < n_rows; r++) {
@@ -78,9 +80,10 @@ static void OF(hessian_panel, KIND)(const REAL *rows, const REAL *packed, REAL *
     }
 }
 
-/* The lower triangle of a panel's columns, to where symmetry has it: above the diagonal, and among the other class's. */
-static void OF(hessian_mirror, KIND)(double *hessian, ptrdiff_t stride, ptrdiff_t n, int a, int b, ptrdiff_t j,
-                                     ptrdiff_t n_columns) {
+/* The lower triangle of a panel's columns, to where symmetry has it: above the diagonal, and among the other
+ * class's. */
+static void OF(hessian_mirror, KIND)(double *hessian, ptrdiff_t stride, ptrdiff_t n, int a, int b,
+                                     ptrdiff_t j, ptrdiff_t n_columns) {
     double *own = hessian + a * n * stride + b * n, *other = hessian + b * n * stride + a * n;
     for (ptrdiff_t c = j; c < j + n_columns; c++)
         for (ptrdiff_t i = c; i < n; i++) {
@@ -89,21 +92,23 @@ static void OF(hessian_mirror, KIND)(double *hessian, ptrdiff_t stride, ptrdiff_
         }
 }
 
-/* The first of a share's panels among those of a pair of classes; the others are n_shares panels apart. Who begins changes
-   from pair to pair. */
+/* The first of a share's panels among those of a pair of classes; the others are n_shares panels apart. Who
+   begins changes from pair to pair. */
 INLINE ptrdiff_t OF(first_panel, KIND)(const glm_job *job, int share, int a, int b) {
     return (share + a + b) % job->n_shares * COLUMNS;
 }
 
 static void OF(hessian_share, KIND)(const glm_job *job, int share, OF(take_rows, KIND) * take) {
-    const ptrdiff_t n = job->x.n_features + 1, stride = n * job->n_columns, depth = OF(hessian_rows, KIND)(job);
+    const ptrdiff_t n = job->x.n_features + 1, stride = n * job->n_columns,
+                    depth = OF(hessian_rows, KIND)(job);
     REAL *rows = (REAL *)((char *)job->scratch + (size_t)share * OF(hessian_share_bytes, KIND)(job));
     REAL *packed = rows + depth * n, *panel = packed + depth * n, *h = panel + depth * COLUMNS;
     const ptrdiff_t all = job->x.n_rows;
     const double no_intercept = 0.0;
     for (ptrdiff_t first = 0; first < all; first += depth) {
         const ptrdiff_t n_rows = glm_smaller(depth, all - first);
-        OF(glm_margins, KIND) block = {
+        OF(glm_margins, KIND)
+        block = {
             .job = job,
             .model = job->models,
             .first_row = first,
@@ -123,9 +128,10 @@ static void OF(hessian_share, KIND)(const glm_job *job, int share, OF(take_rows,
         for (int a = 0; a < job->n_columns; a++)
             for (int b = 0; b <= a; b++) {
                 OF(hessian_curvature, KIND)(&block, a, b);
-                for (ptrdiff_t j = OF(first_panel, KIND)(job, share, a, b); j < n; j += job->n_shares * COLUMNS)
-                    OF(hessian_panel, KIND)
-                    (rows, packed, panel, h, n_rows, n, j, job->hessian + a * n * stride + b * n, stride);
+                for (ptrdiff_t j = OF(first_panel, KIND)(job, share, a, b); j < n;
+                     j += job->n_shares * COLUMNS)
+                    OF(hessian_panel, KIND)(rows, packed, panel, h, n_rows, n, j,
+                                            job->hessian + a * n * stride + b * n, stride);
             }
     }
     for (int a = 0; a < job->n_columns; a++)

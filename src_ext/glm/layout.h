@@ -1,7 +1,8 @@
 /* How a pass is cut up: chunks of models, blocks of rows, and the scratch memory that they need.
  *
- * Rows go by in blocks, small enough that the second reading, for the gradient, finds them in a cache; of a block, all
- * columns' margins of a chunk are in a buffer, which becomes that of the derivatives. The numbers depend on shapes alone.
+ * Rows go by in blocks, small enough that the second reading, for the gradient, finds them in a cache; of a
+ * block, all columns' margins of a chunk are in a buffer, which becomes that of the derivatives. The numbers
+ * depend on shapes alone.
  */
 #ifndef FASTML_GLM_LAYOUT_H
 #define FASTML_GLM_LAYOUT_H
@@ -9,24 +10,25 @@
 #include "glm.h"
 
 enum {
-    CHUNK_COLUMNS = 48,  /* of a chunk, unless one model has more */
-    PANEL_COLUMNS = 6,   /* that share a load of X */
+    CHUNK_COLUMNS = 48, /* of a chunk, unless one model has more */
+    PANEL_COLUMNS = 6,  /* that share a load of X */
     MOST_BLOCK_ROWS = 512,
     LEAST_BLOCK_ROWS = 16, /* a whole number of vectors of any type */
-    /* Bytes of a block of X, for one panel of columns, one chunk, and more: with more columns, the sums that a block's
-       end takes to float64 cost more, and X's way from the second-level cache less. */
+    /* Bytes of a block of X, for one panel of columns, one chunk, and more: with more columns, the sums that
+       a block's end takes to float64 cost more, and X's way from the second-level cache less. */
     PANEL_BLOCK_BYTES = 24 << 10,
     CHUNK_BLOCK_BYTES = 384 << 10,
     BLOCK_BYTES = 640 << 10,
 };
 
 typedef struct {
-    ptrdiff_t n_columns;                         /* of all active models */
-    ptrdiff_t chunk_models, chunk_columns;       /* of every chunk but the last, which may have fewer */
-    ptrdiff_t block_rows, stride;                /* of the buffer: from one column's margins to the next's */
-    ptrdiff_t width;                             /* elements that a column takes among packed weights, and sums */
-    ptrdiff_t column_step;                       /* CSR: from a feature to the next; 0: dense */
-    size_t packed_bytes, sums_bytes, share_bytes; /* sums: of one share's gradient; share: all that one needs */
+    ptrdiff_t n_columns;                   /* of all active models */
+    ptrdiff_t chunk_models, chunk_columns; /* of every chunk but the last, which may have fewer */
+    ptrdiff_t block_rows, stride;          /* of the buffer: from one column's margins to the next's */
+    ptrdiff_t width;                       /* elements that a column takes among packed weights, and sums */
+    ptrdiff_t column_step;                 /* CSR: from a feature to the next; 0: dense */
+    size_t packed_bytes, sums_bytes,
+        share_bytes; /* sums: of one share's gradient; share: all that one needs */
 } glm_layout;
 
 INLINE ptrdiff_t glm_smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
@@ -46,7 +48,8 @@ INLINE glm_layout glm_lay_out(const glm_job *job, size_t real_size, ptrdiff_t la
                                                           : BLOCK_BYTES;
     ptrdiff_t rows = bytes / glm_larger(1, row_bytes) / LEAST_BLOCK_ROWS * LEAST_BLOCK_ROWS;
     layout.block_rows = glm_larger(LEAST_BLOCK_ROWS, glm_smaller(rows, MOST_BLOCK_ROWS));
-    layout.stride = layout.block_rows + LEAST_BLOCK_ROWS; /* no power of two: columns meet in no one cache set */
+    layout.stride =
+        layout.block_rows + LEAST_BLOCK_ROWS; /* no power of two: columns meet in no one cache set */
     if (job->x.indptr) {
         ptrdiff_t wide = layout.chunk_columns > 1 ? glm_rounded_up(layout.chunk_columns, LANES_f64) : 1;
         ptrdiff_t n_chunks = (job->n_active + layout.chunk_models - 1) / layout.chunk_models;
@@ -57,8 +60,8 @@ INLINE glm_layout glm_lay_out(const glm_job *job, size_t real_size, ptrdiff_t la
         layout.packed_bytes = glm_lines(layout.n_columns * layout.width, real_size);
         layout.sums_bytes = glm_lines(layout.n_columns * layout.width, sizeof(double));
     }
-    /* Gradient, those of the intercepts, values; margins, and each row's target and weight; a vector per row and column
-       of a panel, of sums over lanes yet to be taken. */
+    /* Gradient, those of the intercepts, values; margins, and each row's target and weight; a vector per row
+       and column of a panel, of sums over lanes yet to be taken. */
     layout.share_bytes = layout.sums_bytes + glm_lines(layout.n_columns, sizeof(double)) +
                          glm_lines(job->n_active, sizeof(double)) +
                          glm_lines((layout.chunk_columns + 2) * layout.stride, real_size) +

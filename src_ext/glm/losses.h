@@ -1,5 +1,6 @@
-/* Losses of one column, and their first two derivatives by the margin, of as many rows as a vector has lanes; for REAL
- * of KIND: a template. `loss` is a compile-time constant wherever these are used: every switch folds away.
+/* Losses of one column, and their first two derivatives by the margin, of as many rows as a vector has lanes;
+ * for REAL of KIND: a template. `loss` is a compile-time constant wherever these are used: every switch folds
+ * away.
  */
 #define VEC OF(vec, KIND)
 #define BITS OF(bits, KIND)

@@ -1,12 +1,13 @@
 /* A share's pass over CSR rows, for one VARIANT of REAL and INDEX: a template.
  *
- * Weights and sums are float64 and lie feature by feature, a feature's columns beside each other: an entry of X takes one
- * run of each, and sums need no flushing, which would cost more than a block has entries. One column is a plain vector.
+ * Weights and sums are float64 and lie feature by feature, a feature's columns beside each other: an entry of
+ * X takes one run of each, and sums need no flushing, which would cost more than a block has entries. One
+ * column is a plain vector.
  */
 
-
 /* n vectors of margins from `columns` on, n a constant. Even and odd entries apart: two chains of sums. */
-INLINE void OF(csr_forward, VARIANT)(ROW row, const double *weights, ptrdiff_t step, vec_f64 *sums, const int n) {
+INLINE void OF(csr_forward, VARIANT)(ROW row, const double *weights, ptrdiff_t step, vec_f64 *sums,
+                                     const int n) {
     vec_f64 odd[4], even[4];
     ptrdiff_t e = 0;
 #pragma GCC unroll 4
@@ -32,7 +33,8 @@ INLINE void OF(csr_forward, VARIANT)(ROW row, const double *weights, ptrdiff_t s
         sums[v] = even[v] + odd[v];
 }
 
-INLINE void OF(csr_backward, VARIANT)(ROW row, double *sums, ptrdiff_t step, const vec_f64 *slopes, const int n) {
+INLINE void OF(csr_backward, VARIANT)(ROW row, double *sums, ptrdiff_t step, const vec_f64 *slopes,
+                                      const int n) {
     for (ptrdiff_t e = 0; e < row.n; e++) {
         double *a = sums + (ptrdiff_t)row.columns[e] * step;
 #pragma GCC unroll 4
@@ -99,7 +101,8 @@ static size_t OF(csr_bytes, VARIANT)(const glm_job *job) {
     return layout.packed_bytes + (size_t)job->n_shares * layout.share_bytes;
 }
 
-/* Calls are for the chunk that begins with the column `begin`: where its table begins in an array like sums. */
+/* Calls are for the chunk that begins with the column `begin`: where its table begins in an array like sums.
+ */
 INLINE ptrdiff_t OF(csr_table, VARIANT)(const glm_job *job, const glm_layout *layout, ptrdiff_t begin) {
     return begin / layout->chunk_columns * layout->column_step * job->x.n_features;
 }
@@ -110,7 +113,8 @@ static void OF(csr_pack, VARIANT)(const glm_job *job) {
     memset(job->scratch, 0, layout.packed_bytes);
     for (ptrdiff_t place = 0; place < layout.n_columns; place++) {
         const ptrdiff_t within = place % layout.chunk_columns, k = job->active[place / job->n_columns];
-        double *packed = (double *)job->scratch + OF(csr_table, VARIANT)(job, &layout, place - within) + within;
+        double *packed =
+            (double *)job->scratch + OF(csr_table, VARIANT)(job, &layout, place - within) + within;
         const double *weights =
             job->weights + (k * job->n_columns + place % job->n_columns) * (n_features + 1);
         for (ptrdiff_t f = 0; f < n_features; f++)
@@ -156,7 +160,8 @@ static void OF(csr_run, VARIANT)(const glm_job *job, int share) {
                 else
                     OF(row_margins, VARIANT)(row, weights, step, margins + r, layout.stride, n);
             }
-            OF(finish_chunk, KIND)(job, &layout, &parts, begin / job->n_columns, n / job->n_columns, i, n_rows);
+            OF(finish_chunk, KIND)(job, &layout, &parts, begin / job->n_columns, n / job->n_columns, i,
+                                   n_rows);
             for (ptrdiff_t r = 0; job->gradient && r < n_rows; r++) {
                 ROW row = OF(row_at, VARIANT)(&job->x, i + r);
                 if (step > 1)
@@ -200,12 +205,8 @@ static void OF(hessian_csr, VARIANT)(const glm_job *job, int share) {
 }
 
 static const glm_passes OF(csr_passes, VARIANT) = {
-    OF(csr_bytes, VARIANT),
-    OF(csr_pack, VARIANT),
-    OF(csr_run, VARIANT),
-    OF(csr_reduce, VARIANT),
-    OF(hessian_bytes, KIND),
-    OF(hessian_csr, VARIANT),
+    OF(csr_bytes, VARIANT),  OF(csr_pack, VARIANT),   OF(csr_run, VARIANT),
+    OF(csr_reduce, VARIANT), OF(hessian_bytes, KIND), OF(hessian_csr, VARIANT),
 };
 
 #undef EACH_VECTORS

@@ -40,7 +40,8 @@ static void OF(dense_run, KIND)(const glm_job *job, int share) {
     const glm_share parts = glm_share_at(job, &layout, share, sizeof(REAL));
     const ptrdiff_t n_features = job->x.n_features, n_blocks = job->x.n_rows / layout.block_rows + 1;
     const ptrdiff_t first_row = n_blocks * share / job->n_shares * layout.block_rows;
-    const ptrdiff_t end = glm_smaller(job->x.n_rows, n_blocks * (share + 1) / job->n_shares * layout.block_rows);
+    const ptrdiff_t end =
+        glm_smaller(job->x.n_rows, n_blocks * (share + 1) / job->n_shares * layout.block_rows);
     memset(parts.sums, 0, (size_t)((char *)parts.margins - (char *)parts.sums));
     for (ptrdiff_t i = first_row; i < end; i += layout.block_rows) {
         const REAL *x = (const REAL *)job->x.data + i * n_features;
@@ -52,15 +53,15 @@ static void OF(dense_run, KIND)(const glm_job *job, int share) {
                 OF(forward, KIND)(x, n_rows, n_features,
                                   (const REAL *)job->scratch + (begin + c) * layout.width,
                                   (REAL *)parts.margins + c * layout.stride, layout.stride, parts.tile,
+                                  begin + c == 0 ? AHEAD_BYTES / (ptrdiff_t)sizeof(REAL) : 0,
                                   (int)(glm_panel(n, p + 1) - c));
             }
-            OF(finish_chunk, KIND)(job, &layout, &parts, begin / job->n_columns, n / job->n_columns, i, n_rows);
+            OF(finish_chunk, KIND)(job, &layout, &parts, begin / job->n_columns, n / job->n_columns, i,
+                                   n_rows);
             for (ptrdiff_t p = 0; job->gradient && glm_panel(n, p) < n; p++) {
                 const ptrdiff_t c = glm_panel(n, p);
-                /* The first panel brings the next block. */
-                const ptrdiff_t ahead = begin + c == 0 ? layout.block_rows * n_features : 0;
                 OF(backward, KIND)(x, n_rows, n_features, (const REAL *)parts.margins + c * layout.stride,
-                                   layout.stride, parts.sums + (begin + c) * layout.width, layout.width, ahead,
+                                   layout.stride, parts.sums + (begin + c) * layout.width, layout.width,
                                    (int)(glm_panel(n, p + 1) - c));
             }
         }
@@ -87,12 +88,8 @@ static void OF(dense_reduce, KIND)(const glm_job *job) {
 }
 
 static const glm_passes OF(dense_passes, KIND) = {
-    OF(dense_bytes, KIND),
-    OF(dense_pack, KIND),
-    OF(dense_run, KIND),
-    OF(dense_reduce, KIND),
-    OF(hessian_bytes, KIND),
-    OF(hessian_dense, KIND),
+    OF(dense_bytes, KIND),  OF(dense_pack, KIND),    OF(dense_run, KIND),
+    OF(dense_reduce, KIND), OF(hessian_bytes, KIND), OF(hessian_dense, KIND),
 };
 
 #undef VEC

@@ -1,8 +1,9 @@
 /* log of every lane, for REAL of KIND: a template, included once per element type.
  *
- * log m = 2 atanh s with s = (m - 1) / (m + 1), for m within sqrt(2) of 1 (W. Cody, W. Waite, "Software Manual
- * for the Elementary Functions", 1980, ch. 5), and atanh s = s + s^3 q(s^2), q interpolated at Chebyshev's nodes
- * in 60 digits: relative error 2.8e-9 (0.05 units of float32) with 3 coefficients, 4.6e-18 with 7.
+ * log m = 2 atanh s with s = (m - 1) / (m + 1), for m within sqrt(2) of 1 (W. Cody, W. Waite, "Software
+ * Manual for the Elementary Functions", 1980, ch. 5), and atanh s = s + s^3 q(s^2), q interpolated at
+ * Chebyshev's nodes in 60 digits: relative error 2.8e-9 (0.05 units of float32) with 3 coefficients, 4.6e-18
+ * with 7.
  */
 #ifndef FASTML_LOG_H
 #define FASTML_LOG_H

@@ -53,8 +53,8 @@ INLINE void OF(transpose, KIND)(OF(vec, KIND) * rows) {
     }
 }
 
-/* The sum over the lanes of each of LANES vectors: of rows[i] in lane i. Half the shuffles of sums one by one, no
-   store. rows are written over. */
+/* The sum over the lanes of each of LANES vectors: of rows[i] in lane i. Half the shuffles of sums one by
+   one, no store. rows are written over. */
 INLINE OF(vec, KIND) OF(sum_each, KIND)(OF(vec, KIND) * rows) {
 #pragma GCC unroll 4
     for (int n = OF(LANES, KIND) / 2; n > 0; n /= 2) {

@@ -1,8 +1,8 @@
 """Random problems for the passes of generalised linear models, and how near a backend must come to the reference.
 
-All losses but the user's have continuous derivatives, which change at most `CURVATURE` times as much as the margin does:
-the rounding of margins, targets and sums bounds what a gradient may be off. A Hessian has jumps: it is asked for at
-margins that are the same to the bit for all backends.
+All losses but the user's have continuous derivatives, which change at most `CURVATURE` times as much as the margin
+does: the rounding of margins, targets and sums bounds what a gradient may be off. A Hessian has jumps: it is asked for
+at margins that are the same to the bit for all backends.
 """
 
 from dataclasses import dataclass
@@ -192,7 +192,9 @@ def bounds(problem):
         off = unit * (np.abs(slope) + steep * size)  # of the slope
         if problem.rule.loss == "multinomial":
             off += off.sum(axis=1, keepdims=True)
-        value[k] = np.sum(w * (unit * np.abs(loss) + np.sum((np.abs(slope) + off) * unit * size + off * unit, axis=1)))
+        value[k] = np.sum(
+            w * (unit * np.abs(loss) + np.sum((np.abs(slope) + off) * unit * size + off * unit, axis=1))
+        )
         value[k] += np.sum(w[:, None] * unit * (np.abs(slope) + steep) * size)
         gradient[block] = (w[:, None] * off).T @ np.abs(problem.rows)
         prediction[block] = (unit * size + (off if problem.rule.loss == "multinomial" else 0.0)).T

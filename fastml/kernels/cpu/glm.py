@@ -2,9 +2,9 @@
 
 import numpy as np
 
+import fastml.kernels.cpu._glm as _glm
 from fastml._config import effective_n_threads
 from fastml._csr import CSR
-from fastml.kernels.cpu import _glm
 
 __all__ = ["evaluate", "hessian", "hessian_product", "margins", "prediction_like"]
 

@@ -1,7 +1,7 @@
 """What is made of margins, and the products with CSR rows: the kernels of the passes for generalised linear models.
 
-Margins lie column by column, so that neighbouring threads, which have neighbouring rows, read neighbours. A block's threads
-share a model's rows of a piece; each block leaves one sum of losses, which are added up in their order.
+Margins lie column by column, so that neighbouring threads, which have neighbouring rows, read neighbours. A block's
+threads share a model's rows of a piece; each block leaves one sum of losses, which are added up in their order.
 """
 
 import math
@@ -76,7 +76,18 @@ def _evaluate_column(loss, coded):
     target_of = _code if coded else _value
 
     def glm_evaluate(
-        margins, intercepts, codes, values, weight, models, n_columns, epsilon, first, predicts, prediction, sums
+        margins,
+        intercepts,
+        codes,
+        values,
+        weight,
+        models,
+        n_columns,
+        epsilon,
+        first,
+        predicts,
+        prediction,
+        sums,
     ):
         slots = cuda.shared.array(SLOTS, float64)
         m = cuda.blockIdx.y
@@ -102,7 +113,18 @@ def _evaluate_column(loss, coded):
 
 def _evaluate_multinomial():
     def glm_evaluate_multinomial(
-        margins, intercepts, codes, values, weight, models, n_columns, epsilon, first, predicts, prediction, sums
+        margins,
+        intercepts,
+        codes,
+        values,
+        weight,
+        models,
+        n_columns,
+        epsilon,
+        first,
+        predicts,
+        prediction,
+        sums,
     ):
         slots = cuda.shared.array(SLOTS, float64)
         m = cuda.blockIdx.y
@@ -200,7 +222,7 @@ def rows_function():
 
 
 def columns_function():
-    """The kernel's Python function: derivatives times the columns of X, a block for each, derivative after derivative."""
+    """The kernel's Python function: derivatives times the columns of X, a block for each."""
 
     def glm_columns(data, rows, starts, slopes, out):
         slots = cuda.shared.array(SLOTS, float64)

@@ -1,12 +1,12 @@
 """Passes for generalised linear models on the GPU; the contract is ``fastml.kernels.reference.glm``.
 
-Dense rows go by in pieces: cuBLAS multiplies a piece with all active models' weights (in X's own precision), one kernel of
-ours makes losses and derivatives of the margins where they lie (``_glm_kernel``), cuBLAS multiplies these with the piece.
-What the contract calls a block of rows is a piece here, of some ten thousand, summed in cuBLAS' order.
+Dense rows go by in pieces: cuBLAS multiplies a piece with all active models' weights (in X's own precision), one
+kernel of ours makes losses and derivatives of the margins where they lie (``_glm_kernel``), cuBLAS multiplies these
+with the piece. What the contract calls a block of rows is a piece here, of some ten thousand, summed in cuBLAS' order.
 
-CSR rows are multiplied by a block of threads each. The gradient is a sum over columns, and is taken column by column, from
-X sorted by columns: atomic additions would come in another order each time. That copy is made at the first pass over X, and
-is kept as long as X is.
+CSR rows are multiplied by a block of threads each. The gradient is a sum over columns, and is taken column by column,
+from X sorted by columns: atomic additions would come in another order each time. That copy is made at the first pass
+over X, and is kept as long as X is.
 
 To be measured on a GPU: the share of the losses' kernel beside cuBLAS; threads for a CSR row and column.
 """
@@ -18,7 +18,13 @@ import numpy as np
 
 from fastml._csr import CSR
 from fastml.kernels.cuda import _device, arrays
-from fastml.kernels.cuda._glm_kernel import Specialisation, columns_kernel, curve_kernel, evaluate_kernel, rows_kernel
+from fastml.kernels.cuda._glm_kernel import (
+    Specialisation,
+    columns_kernel,
+    curve_kernel,
+    evaluate_kernel,
+    rows_kernel,
+)
 from fastml.kernels.cuda._gram_sparse import scatter_kernel
 from fastml.kernels.cuda._warp import LANES
 
