@@ -36,6 +36,8 @@ FAMILIES = {
     "smo": (["smo.c"], ["select.c"]),
     "dual_cd": (["dual_cd.c"], []),
     "newton": (["newton.c"], []),
+    "glm": (["glm.c"], []),
+    "sag": (["sag.c"], []),
 }
 
 

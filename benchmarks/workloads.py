@@ -207,6 +207,24 @@ LINEAR_SVC_IRIS = Workload(
 )
 SGD = (SGD_MNIST, SGD_DENSE, SGD_CSR, IRIS)
 
+SAGA_A9A = Workload(
+    "saga-a9a",
+    "LogisticRegression, l1 by SAGA: a9a, CSR 26,000 × 123 float64, 360,614 non-zeros, 2 classes",
+    a9a,
+    "LogisticRegression",
+    {"solver": "saga", "l1_ratio": 1, "C": 1, "random_state": 0},
+    rounds=5,
+)
+SAGA_MNIST = Workload(
+    "saga-mnist-10000",
+    "LogisticRegression, l2 by SAGA, 5 epochs: MNIST's first 10,000, 10 classes",
+    mnist_10000,
+    "LogisticRegression",
+    {"solver": "saga", "max_iter": 5, "random_state": 0},
+    rounds=3,
+)
+SAGA = (SAGA_A9A, SAGA_MNIST)
+
 CENSUS = {"C": 1, "gamma": 0.05}
 IMAGES = {"C": 10, "gamma": 0.02}
 SVC_A9A_DENSE = Workload(
@@ -255,4 +273,4 @@ SVC_SMALL = tuple(
 SVM_LARGE = (SVC_A9A_DENSE, SVC_A9A_SPARSE, SVC_MNIST, SVC_MNIST_10000, SVR)
 SVM = (*SVM_LARGE, *SVC_SMALL)
 LINEAR_SVM = (LINEAR_SVC_A9A, LINEAR_SVC_A9A_DUAL, LINEAR_SVC_IRIS)
-BY_NAME = {workload.name: workload for workload in (*SGD, *SVM, *LINEAR_SVM)}
+BY_NAME = {workload.name: workload for workload in (*SGD, *SAGA, *SVM, *LINEAR_SVM)}

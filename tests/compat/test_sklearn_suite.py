@@ -5,6 +5,7 @@ from sklearn_suite import Verdict, judge, module_source, read_exceptions, run_mo
 
 # A family that comes later adds the modules that test it in scikit-learn.
 MODULES = [
+    "sklearn.linear_model.tests.test_logistic",
     "sklearn.linear_model.tests.test_passive_aggressive",
     "sklearn.linear_model.tests.test_perceptron",
     "sklearn.linear_model.tests.test_sgd",

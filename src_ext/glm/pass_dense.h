@@ -1,0 +1,96 @@
+/* A share's pass over dense rows, for REAL of KIND: a template. */
+#define VEC OF(vec, KIND)
+#define LANES OF(LANES, KIND)
+
+INLINE glm_layout OF(dense_layout, KIND)(const glm_job *job) {
+    return glm_lay_out(job, sizeof(REAL), LANES, job->x.n_features * (ptrdiff_t)sizeof(REAL));
+}
+
+static size_t OF(dense_bytes, KIND)(const glm_job *job) {
+    glm_layout layout = OF(dense_layout, KIND)(job);
+    return layout.packed_bytes + (size_t)job->n_shares * layout.share_bytes;
+}
+
+/* Panel by panel of each chunk: vector by vector of features, the columns' beside each other. */
+static void OF(dense_pack, KIND)(const glm_job *job) {
+    const glm_layout layout = OF(dense_layout, KIND)(job);
+    const ptrdiff_t n_features = job->x.n_features, last = OF(last_vector, KIND)(n_features);
+    for (ptrdiff_t begin = 0; begin < layout.n_columns; begin += layout.chunk_columns) {
+        const ptrdiff_t n = glm_smaller(layout.chunk_columns, layout.n_columns - begin);
+        for (ptrdiff_t p = 0; glm_panel(n, p) < n; p++) {
+            const ptrdiff_t first = begin + glm_panel(n, p), width = begin + glm_panel(n, p + 1) - first;
+            REAL *packed = (REAL *)job->scratch + first * layout.width;
+            for (ptrdiff_t c = 0; c < width; c++) {
+                const ptrdiff_t place = first + c, k = job->active[place / job->n_columns];
+                const double *weights =
+                    job->weights + (k * job->n_columns + place % job->n_columns) * (n_features + 1);
+                for (ptrdiff_t j = 0; j < layout.width; j += LANES)
+                    for (ptrdiff_t l = 0; l < LANES; l++) {
+                        ptrdiff_t feature = glm_smaller(j, last) + l;
+                        packed[j * width + c * LANES + l] =
+                            feature >= j && feature < n_features ? (REAL)weights[feature] : (REAL)0.0;
+                    }
+            }
+        }
+    }
+}
+
+static void OF(dense_run, KIND)(const glm_job *job, int share) {
+    const glm_layout layout = OF(dense_layout, KIND)(job);
+    const glm_share parts = glm_share_at(job, &layout, share, sizeof(REAL));
+    const ptrdiff_t n_features = job->x.n_features, n_blocks = job->x.n_rows / layout.block_rows + 1;
+    const ptrdiff_t first_row = n_blocks * share / job->n_shares * layout.block_rows;
+    const ptrdiff_t end =
+        glm_smaller(job->x.n_rows, n_blocks * (share + 1) / job->n_shares * layout.block_rows);
+    memset(parts.sums, 0, (size_t)((char *)parts.margins - (char *)parts.sums));
+    for (ptrdiff_t i = first_row; i < end; i += layout.block_rows) {
+        const REAL *x = (const REAL *)job->x.data + i * n_features;
+        const ptrdiff_t n_rows = glm_smaller(layout.block_rows, end - i);
+        for (ptrdiff_t begin = 0; begin < layout.n_columns; begin += layout.chunk_columns) {
+            const ptrdiff_t n = glm_smaller(layout.chunk_columns, layout.n_columns - begin);
+            for (ptrdiff_t p = 0; glm_panel(n, p) < n; p++) {
+                const ptrdiff_t c = glm_panel(n, p);
+                OF(forward, KIND)(x, n_rows, n_features,
+                                  (const REAL *)job->scratch + (begin + c) * layout.width,
+                                  (REAL *)parts.margins + c * layout.stride, layout.stride, parts.tile,
+                                  begin + c == 0 ? AHEAD_BYTES / (ptrdiff_t)sizeof(REAL) : 0,
+                                  (int)(glm_panel(n, p + 1) - c));
+            }
+            OF(finish_chunk, KIND)(job, &layout, &parts, begin / job->n_columns, n / job->n_columns, i,
+                                   n_rows);
+            for (ptrdiff_t p = 0; job->gradient && glm_panel(n, p) < n; p++) {
+                const ptrdiff_t c = glm_panel(n, p);
+                OF(backward, KIND)(x, n_rows, n_features, (const REAL *)parts.margins + c * layout.stride,
+                                   layout.stride, parts.sums + (begin + c) * layout.width, layout.width,
+                                   (int)(glm_panel(n, p + 1) - c));
+            }
+        }
+    }
+}
+
+/* Shares in their order, whoever had which. */
+static void OF(dense_reduce, KIND)(const glm_job *job) {
+    const glm_layout layout = OF(dense_layout, KIND)(job);
+    const ptrdiff_t n_features = job->x.n_features, last = OF(last_vector, KIND)(n_features);
+    glm_reduce_values(job, &layout, sizeof(REAL));
+    for (ptrdiff_t c = 0; job->gradient && c < layout.n_columns; c++) {
+        double *gradient = glm_gradient(job, c);
+        memset(gradient, 0, (size_t)n_features * sizeof(double));
+        for (int s = 0; s < job->n_shares; s++) {
+            const double *sums = glm_share_at(job, &layout, s, sizeof(REAL)).sums + c * layout.width;
+            for (ptrdiff_t f = 0; f < n_features; f++) {
+                /* Among the sums, a vector that overlaps the one before it stands after that one. */
+                ptrdiff_t vector = f / LANES * LANES;
+                gradient[f] += sums[vector > last ? f - last + vector : f];
+            }
+        }
+    }
+}
+
+static const glm_passes OF(dense_passes, KIND) = {
+    OF(dense_bytes, KIND),  OF(dense_pack, KIND),    OF(dense_run, KIND),
+    OF(dense_reduce, KIND), OF(hessian_bytes, KIND), OF(hessian_dense, KIND),
+};
+
+#undef VEC
+#undef LANES
