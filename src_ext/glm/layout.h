@@ -56,7 +56,8 @@ INLINE glm_layout glm_lay_out(const glm_job *job, size_t real_size, ptrdiff_t la
         layout.column_step = wide;
         layout.packed_bytes = layout.sums_bytes = glm_lines(n_chunks * wide * n_features, sizeof(double));
     } else {
-        layout.width = glm_rounded_up(n_features, lanes);
+        /* A vector of zeros where there is no feature: nothing is read that nobody has written. */
+        layout.width = glm_rounded_up(glm_larger(1, n_features), lanes);
         layout.packed_bytes = glm_lines(layout.n_columns * layout.width, real_size);
         layout.sums_bytes = glm_lines(layout.n_columns * layout.width, sizeof(double));
     }

@@ -2,6 +2,18 @@
 #define VEC OF(vec, KIND)
 #define LANES OF(LANES, KIND)
 
+#ifndef FASTML_GLM_PASS_DENSE_H
+#define FASTML_GLM_PASS_DENSE_H
+
+/* What of the next block no reading has brought yet. A block is read once forward, once backward for each
+   panel: each brings its part. */
+typedef struct {
+    const char *at, *end;
+    int lines; /* a step */
+} glm_next;
+
+#endif
+
 INLINE glm_layout OF(dense_layout, KIND)(const glm_job *job) {
     return glm_lay_out(job, sizeof(REAL), LANES, job->x.n_features * (ptrdiff_t)sizeof(REAL));
 }
@@ -35,6 +47,13 @@ static void OF(dense_pack, KIND)(const glm_job *job) {
     }
 }
 
+/* The lines of the next block that one reading of this one brings. */
+INLINE glm_ahead OF(next_lines, KIND)(glm_next *next, ptrdiff_t n_rows, const glm_layout *layout) {
+    glm_ahead ahead = {next->at, next->at < next->end ? next->lines : 0};
+    next->at += n_rows * layout->width / (TALL * LANES) * next->lines * 64;
+    return ahead;
+}
+
 static void OF(dense_run, KIND)(const glm_job *job, int share) {
     const glm_layout layout = OF(dense_layout, KIND)(job);
     const glm_share parts = glm_share_at(job, &layout, share, sizeof(REAL));
@@ -42,19 +61,23 @@ static void OF(dense_run, KIND)(const glm_job *job, int share) {
     const ptrdiff_t first_row = n_blocks * share / job->n_shares * layout.block_rows;
     const ptrdiff_t end =
         glm_smaller(job->x.n_rows, n_blocks * (share + 1) / job->n_shares * layout.block_rows);
+    const ptrdiff_t n_readings =
+        (layout.n_columns + PANEL_COLUMNS - 1) / PANEL_COLUMNS * (job->gradient ? 2 : 1);
+    const int lines = (int)(1 + (TALL * VEC_BYTES / 64 - 1) / glm_larger(1, n_readings));
     memset(parts.sums, 0, (size_t)((char *)parts.margins - (char *)parts.sums));
     for (ptrdiff_t i = first_row; i < end; i += layout.block_rows) {
         const REAL *x = (const REAL *)job->x.data + i * n_features;
         const ptrdiff_t n_rows = glm_smaller(layout.block_rows, end - i);
+        glm_next next = {(const char *)(x + n_rows * n_features), (const char *)(x + 2 * n_rows * n_features),
+                         lines};
         for (ptrdiff_t begin = 0; begin < layout.n_columns; begin += layout.chunk_columns) {
             const ptrdiff_t n = glm_smaller(layout.chunk_columns, layout.n_columns - begin);
             for (ptrdiff_t p = 0; glm_panel(n, p) < n; p++) {
                 const ptrdiff_t c = glm_panel(n, p);
-                OF(forward, KIND)(x, n_rows, n_features,
-                                  (const REAL *)job->scratch + (begin + c) * layout.width,
-                                  (REAL *)parts.margins + c * layout.stride, layout.stride, parts.tile,
-                                  begin + c == 0 ? AHEAD_BYTES / (ptrdiff_t)sizeof(REAL) : 0,
-                                  (int)(glm_panel(n, p + 1) - c));
+                OF(forward,
+                   KIND)(x, n_rows, n_features, (const REAL *)job->scratch + (begin + c) * layout.width,
+                         (REAL *)parts.margins + c * layout.stride, layout.stride, parts.tile,
+                         OF(next_lines, KIND)(&next, n_rows, &layout), (int)(glm_panel(n, p + 1) - c));
             }
             OF(finish_chunk, KIND)(job, &layout, &parts, begin / job->n_columns, n / job->n_columns, i,
                                    n_rows);
@@ -62,6 +85,7 @@ static void OF(dense_run, KIND)(const glm_job *job, int share) {
                 const ptrdiff_t c = glm_panel(n, p);
                 OF(backward, KIND)(x, n_rows, n_features, (const REAL *)parts.margins + c * layout.stride,
                                    layout.stride, parts.sums + (begin + c) * layout.width, layout.width,
+                                   OF(next_lines, KIND)(&next, n_rows, &layout),
                                    (int)(glm_panel(n, p + 1) - c));
             }
         }
