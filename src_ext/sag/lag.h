@@ -80,6 +80,49 @@ INLINE double lag_prox(const sag_lag *lag, double w, double gradient_sum, double
     return sign * moved;
 }
 
+#if defined(__AVX512F__)
+INLINE __m512i wide_columns_int32_t(const int32_t *columns, __mmask8 present) {
+    return _mm512_cvtepi32_epi64(_mm256_maskz_loadu_epi32(present, columns));
+}
+INLINE __m512i wide_columns_int64_t(const int64_t *columns, __mmask8 present) {
+    return _mm512_maskz_loadu_epi64(present, columns);
+}
+
+/* lag_prox of eight features with records of four doubles; a lane that is not present gives 0. */
+INLINE vec_f64 lag_prox_wide(const sag_lag *lag, const double *columns, __m512i column, __mmask8 present,
+                             double *sums) {
+    const vec_f64 zero = {0};
+    const bits_f64 sign_bit = (bits_f64){0} + INT64_MIN;
+    __m512i offset = _mm512_slli_epi64(column, 2);
+    vec_f64 w = (vec_f64)_mm512_mask_i64gather_pd((__m512d)zero, present, offset, columns, 8);
+    vec_f64 sum = (vec_f64)_mm512_mask_i64gather_pd((__m512d)zero, present, offset, columns + 1, 8);
+    vec_f64 last =
+        (vec_f64)_mm512_mask_i64gather_pd((__m512d)(zero + lag->now), present, offset, columns + 2, 8);
+    _mm512_storeu_pd(sums, (__m512d)sum);
+    vec_f64 k = lag->now - last, drift = lag->step.shared * sum;
+    vec_f64 power = zero + 1.0, steps = k;
+    if (lag->step.shrink < 1.0) {
+        __m512i place = _mm512_cvttpd_epi64((__m512d)at_most_f64(zero + (double)(LAGS - 1), k));
+        power = (vec_f64)_mm512_i64gather_pd(place, lag->power, 8);
+        steps = (vec_f64)_mm512_i64gather_pd(place, lag->sum, 8);
+    }
+    bits_f64 is_zero = w == zero;
+    bits_f64 sign = ((is_zero & (bits_f64)(-drift)) | (bits_f64)w) & sign_bit;
+    vec_f64 size = (vec_f64)((bits_f64)w & ~sign_bit);
+    drift = (vec_f64)((bits_f64)drift ^ sign);
+    vec_f64 moved = power * size - (drift + lag->step.bound) * steps;
+    bits_f64 rare = (moved < zero) & (drift > lag->step.bound);
+    if (lag->step.shrink < 1.0)
+        rare |= k >= (double)LAGS;
+    moved = (vec_f64)((bits_f64)at_least_f64(zero, moved) | sign);
+    if (__builtin_expect(_mm512_test_epi64_mask((__m512i)rare, (__m512i)rare), 0))
+        for (int lane = 0; lane < LANES_f64; lane++)
+            if (rare[lane])
+                moved[lane] = lag_prox(lag, w[lane], sum[lane], k[lane]);
+    return moved;
+}
+#endif
+
 /* The weight, up to the scale, with all steps up to now. `last` is lag->now when the feature last came up. */
 INLINE double catch_up(const sag_lag *lag, double w, double gradient_sum, double last, const bool prox) {
     return prox ? lag_prox(lag, w, gradient_sum, lag->now - last) : w - gradient_sum * (lag->now - last);

@@ -50,6 +50,8 @@ typedef struct {
 /* A feature's weights and gradient sums, and up to where these have been applied to those (sparse.h): one
    record, so that a feature costs one cache miss; whole halves of a cache line. */
 static inline ptrdiff_t sag_column_size(ptrdiff_t n_columns) { return (2 * n_columns + 1 + 3) / 4 * 4; }
+/* The record where there is one column: weight, gradient sum, up to where; one double is unused. */
+typedef double sag_column __attribute__((vector_size(32), may_alias));
 /* Two vectors of a number for each column, padded to the widest vector. */
 static inline ptrdiff_t sag_scratch_size(ptrdiff_t n_columns) { return 2 * ((n_columns + 7) / 8 * 8); }
 
