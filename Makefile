@@ -28,8 +28,8 @@ demo: $(VENV)/.installed ## train the classifiers on MNIST beside scikit-learn's
 
 # Two runs: Numba's CUDA simulator is chosen when Numba is first imported, and only the kernel tests want it.
 test: $(VENV)/.installed ## the whole test suite
-	$(BIN)/pytest -n $(JOBS) tests --ignore tests/kernels
-	$(BIN)/pytest -n $(JOBS) tests/kernels
+	$(BIN)/pytest -n $(JOBS) --dist worksteal tests --ignore tests/kernels
+	$(BIN)/pytest -n $(JOBS) --dist worksteal tests/kernels
 
 bench: $(VENV)/.installed-dev ## time fits beside scikit-learn's; refreshes benchmarks/results and the README's table
 	$(BIN)/pytest benchmarks/bench_*.py --benchmark-json=$(VENV)/benchmark.json
@@ -61,7 +61,7 @@ kernels-at-each-level: $(VENV)/.installed ## the CPU kernels' tests at the lower
 	print(*(r.level_name(level) for level in range(2, r.PROCESSOR_LEVEL)))'); \
 	for level in $$levels; do \
 		echo "FASTML_CPU=$$level"; \
-		FASTML_CPU=$$level $(BIN)/pytest -n $(JOBS) tests/kernels -k "not cuda"; \
+		FASTML_CPU=$$level $(BIN)/pytest -n $(JOBS) --dist worksteal tests/kernels -k "not cuda"; \
 	done
 
 wheel: $(VENV)/.installed-dev ## dist/: an sdist, and the wheel built from it

@@ -24,3 +24,14 @@ class CSR(NamedTuple):
     @property
     def dtype(self):
         return self.data.dtype
+
+    def astype(self, dtype, copy=True):
+        """The values converted; not even copied where they are of this type and ``copy`` is false."""
+        return self._replace(data=self.data.astype(dtype, copy=copy))
+
+    def between(self, first, last):
+        """The rows from ``first`` to before ``last``, or to the end; all but ``indptr`` is shared."""
+        last = min(last, self.shape[0])
+        start, end = self.indptr[first], self.indptr[last]
+        indptr = self.indptr[first : last + 1] - start
+        return CSR(self.data[start:end], self.indices[start:end], indptr, (last - first, self.shape[1]))

@@ -22,7 +22,7 @@ from fastml._kernel import Kernel, KernelFunction
 from fastml._log import log_ran
 from fastml._validation import check_X_y, for_kernels
 from fastml.solvers import smo
-from fastml.svm._decision import KeptLayout, as_kernel_rows, kernel_expansions, matrix_expansions
+from fastml.svm._decision import KeptLayout, kernel_expansions, matrix_expansions
 from fastml.svm._training import Training, is_small_and_sparse, training_rows, variance
 
 # A float32 kernel value is off by some 1e-7 of it: with larger coefficients decision values would be off by more than
@@ -204,15 +204,22 @@ class KernelMachine:
         if kernel is None:
             K = self._checked_matrix(self._compute_kernel(X))
             return matrix_expansions(K, self.support_, dual_coef, starts)
-        single = self._single_precision and X.dtype == np.float32
-        if single and dual_coef.size and np.abs(dual_coef).max() > MAX_SINGLE_PRECISION_COEF:
-            single = False
-        dtype = np.dtype(np.float32 if single else np.float64)
+        dtype = np.dtype(np.float32 if self._predicts_single(X, kernel, dual_coef) else np.float64)
         # Few support vectors are made dense, as few training rows are, and with them the rows to predict, by blocks.
         dense = is_small_and_sparse(self.support_vectors_)
         prepared = self._kept_layout.prepare(self.support_vectors_, kernel, dtype, X.shape[0], dense)
         coef = np.require(dual_coef, dtype, ["C", "A"])
-        return kernel_expansions(as_kernel_rows(X, dtype), prepared, kernel, coef, starts, dense)
+        return kernel_expansions(X, prepared, kernel, coef, starts, dense)
+
+    def _predicts_single(self, X: Any, kernel: KernelFunction, dual_coef: np.ndarray) -> bool:
+        """Whether float32's rounding of kernel values, relative to their size, is lost in a decision value.
+
+        Values of an RBF kernel are at most 1. Those of others grow with the rows, and cancel out: with 3,000 added to
+        iris, a linear kernel in float32 decides four rows in ten wrongly.
+        """
+        if not self._single_precision or X.dtype != np.float32 or kernel.name != "rbf":
+            return False
+        return bool(np.abs(dual_coef).max(initial=0.0) <= MAX_SINGLE_PRECISION_COEF)
 
     def _checked_matrix(self, K: np.ndarray) -> np.ndarray:
         K = check_array(K, dtype=np.float64, order="C", accept_large_sparse=False)

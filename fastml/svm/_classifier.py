@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from fastml._validation import unchanged_on_error
 from fastml.solvers import smo
 from fastml.svm._base import MAX_SEED, KernelMachine
-from fastml.svm._decision import OneVsOne
+from fastml.svm._one_vs_one import OneVsOne
 from fastml.svm._platt import N_FOLDS, couple, draw_folds, fit_sigmoid
 
 

@@ -15,8 +15,7 @@ from fastml._log import log_ran
 from fastml._validation import for_kernels, raise_if_not_finite
 from fastml.kernels.linear_data import Data
 from fastml.solvers._models import Solution
-
-MAX_SEED = np.iinfo(np.int32).max
+from fastml.svm._base import MAX_SEED
 
 
 class LinearFit:

@@ -13,7 +13,7 @@ T.-F. Wu, C.-J. Lin, R. C. Weng, "Probability Estimates for Multi-class Classifi
 import numpy as np
 from scipy.special import expit
 
-from fastml.svm._decision import pair_indices
+from fastml.svm._one_vs_one import pair_indices
 
 N_FOLDS = 5
 # Of the pairwise probabilities, whose coupling would be singular at 0 and 1.

@@ -1,5 +1,7 @@
 """The dual problems of the five kernel machines, as the solver takes them.
 
+``rows`` are of int32; y, target and C (upper bounds, weights included) of float64; all of shape (n_rows,).
+
 References
 ----------
 C.-C. Chang, C.-J. Lin, "LIBSVM: A Library for Support Vector Machines", ACM TIST 2(3), 2011, section 2 and 4.1.2

@@ -8,7 +8,7 @@ from sklearn.svm import _classes as _sklearn
 from fastml.svm import _problems
 from fastml.svm._base import NOT_FINITE, with_compiled_kernels
 from fastml.svm._classifier import KernelClassifier
-from fastml.svm._decision import pair_indices
+from fastml.svm._one_vs_one import pair_indices
 
 
 class SVC(KernelClassifier, _sklearn.SVC):

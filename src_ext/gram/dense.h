@@ -1,8 +1,7 @@
 /* Dense rows: gemm.h's product with the kernel as its epilogue, for REAL of KIND: a template.
  *
  * The epilogue works on a tile that the micro-kernel has just left in the first-level cache (14 x 32 floats
- * are 1.75 KiB): 28 stores and loads beside 28 n_features
- * vector multiply-adds.
+ * are 1.75 KiB): 28 stores and loads beside 28 n_features vector multiply-adds.
  */
 #define VEC OF(vec, KIND)
 #define MEM OF(mem, KIND)

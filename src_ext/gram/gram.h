@@ -8,6 +8,9 @@
 
 #include "dispatch.h"
 
+/* Bytes rounded up to whole cache lines, which vectors of any size are aligned to. */
+static inline size_t gram_aligned(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
+
 /* In the order of _kernel.py's KERNELS. */
 enum gram_kernel { GRAM_LINEAR, GRAM_POLY, GRAM_RBF, GRAM_SIGMOID };
 

@@ -21,8 +21,6 @@ enum { GRAM_GROUP = 16, GRAM_SUM_BYTES = 1 << 18 };
 
 INLINE size_t gram_words(const gram_job *job) { return ((size_t)job->a.n_features + 63) / 64; }
 
-INLINE size_t gram_aligned(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
-
 #endif
 
 typedef struct {

@@ -14,6 +14,7 @@ from fastml.kernels import for_device
 from fastml.kernels.dual_cd_state import Dual, L1Primal, MultiClassDual
 from fastml.kernels.linear_data import Data, padded
 from fastml.kernels.reference import dual_cd as reference
+from fastml.kernels.reference._dense_row import dense_row
 from fastml.solvers._models import Binary
 from fastml.solvers.dual_cd._record import initial_record
 
@@ -176,7 +177,7 @@ def test_crammer_singer(device):
                          (got.class_cost[data.target] * weight)[:, None], 0.0)  # fmt: skip
         assert (got.dual <= bound + 1e-9).all()
         assert_allclose(got.dual.sum(axis=1), 0.0, atol=1e-8)
-        rows = np.array([np.append(reference.dense_row(data.X, i), data.bias) for i in range(len(got.dual))])
+        rows = np.array([np.append(dense_row(data.X, i), data.bias) for i in range(len(got.dual))])
         assert_allclose(got.coef, rows.T @ got.dual, atol=1e-8 * max(1.0, np.abs(got.coef).max()))
 
     keeps_the_contract()
@@ -194,7 +195,7 @@ def l1_problems(draw):
         residual[:n_samples] = y
         signed_cost[:n_samples] = y * rng.uniform(0.1, 3.0, n_samples) * (rng.random(n_samples) < 0.9)
         cost = np.abs(signed_cost[:n_samples])
-        curvature = np.array([cost @ reference.dense_row(by_feature, j) ** 2 for j in range(n_features)])
+        curvature = np.array([cost @ dense_row(by_feature, j) ** 2 for j in range(n_features)])
         record = initial_record(
             Binary(1, 1.0, 1.0, draw(st.sampled_from([1e-8, 0.3]))),
             n_features,

@@ -369,8 +369,9 @@ def test_wide_sparse_rows(gram, n_features, dtype, index):
 
 
 def test_indices_of_two_types(gram):
+    """What is converted must last as long as the product: the memory of few rows is not taken again at once."""
     rng = np.random.default_rng(0)
-    matrix = dense(rng, 9, 20, "f4")
+    matrix = dense(rng, 9 if device_of(gram) == "cuda" else 200, 60, "f4")
     A, B = (sparse(matrix, np.random.default_rng(1), 0.5, index) for index in (np.int64, np.int32))
     problem = Problem(A, B, KernelFunction("linear"), 1)
     assert_close(computed(gram, problem), problem)

@@ -3,11 +3,9 @@
 import numpy as np
 import pytest
 from fresh_interpreter import output_of
-from numba import njit
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from fastml import Kernel
 from fastml._csr import CSR
 from fastml._kernel import KernelFunction
 from fastml.kernels.cpu import _gram, gram
@@ -194,17 +192,3 @@ for _ in range(5):
         print(error)
 """
     assert output_of(code).splitlines() == [f"{failing} could not be allocated."] * 5
-
-
-def test_an_exception_in_a_kernel_is_raised():
-    @njit
-    def fails(x, y):
-        if x[0] == 3.0 and y[0] == 5.0:
-            raise ValueError("three and five")
-        return x[0] * y[0]
-
-    X = np.arange(10.0).reshape(10, 1)
-    kernel = KernelFunction("custom", function=Kernel(fails))
-    with pytest.raises(ValueError, match="three and five"):
-        gram.gram(X, gram.prepare(X, kernel), kernel, np.empty((10, 10)))
-    gram.gram(X[:3], gram.prepare(X, kernel), kernel, np.empty((3, 10)))

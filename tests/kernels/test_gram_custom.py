@@ -30,10 +30,8 @@ def expected(function, A, B):
 
 def rows(dtype, n_features=N_FEATURES):
     rng = np.random.default_rng(0)
-    # More than a vector of rows, and no whole number of them.
-    return rng.standard_normal((3, n_features)).astype(dtype), rng.standard_normal((37, n_features)).astype(
-        dtype
-    )
+    # Of B more than a vector of rows, and no whole number of them.
+    return [rng.standard_normal((n, n_features)).astype(dtype) for n in (3, 37)]
 
 
 # Of sixteen rows at once.
@@ -340,6 +338,21 @@ def test_rows_of_other_sizes_are_an_error():
         computed(wrong_sizes, A, B)
 
 
+@njit
+def refusing_a_pair(x, y):
+    if x[0] == 3.0 and y[0] == 5.0:
+        raise ValueError("three and five")
+    return x[0] * y[0]
+
+
+def test_an_exception_for_a_single_row_is_raised():
+    X = np.arange(10.0).reshape(10, 1)
+    with pytest.raises(ValueError, match="three and five"):
+        computed(refusing_a_pair, X, X)
+    assert_array_equal(computed(refusing_a_pair, X[:3], X), expected(refusing_a_pair, X[:3], X))
+    assert compiled_block(Kernel(refusing_a_pair), "float64").lanes == 1
+
+
 def test_an_exception_for_sixteen_rows_is_raised():
     X = np.arange(20.0).reshape(20, 1)
     with pytest.raises(ValueError, match="three"):
@@ -353,3 +366,14 @@ def test_equal_kernels_are_compiled_once():
     assert first is not second
     assert compiled_block(first, "float64") is compiled_block(second, "float64")
     assert compiled_block(first, "float32") is not compiled_block(first, "float64")
+
+
+@pytest.mark.parametrize("statement", ["x[0] = 0.0", "y[0] = 0.0", "x[:] = y", "y += x"])
+def test_a_function_that_writes_to_its_rows_is_refused(statement):
+    """They are the user's X, which may be read-only, or a file's."""
+    scope = {}
+    exec(f"def writes(x, y):\n    {statement}\n    return 1.0", scope)
+    X = np.ones((20, 3))
+    with pytest.raises(TypeError, match="writes"):
+        computed(njit(scope["writes"]), X, X)
+    assert_array_equal(X, 1.0)

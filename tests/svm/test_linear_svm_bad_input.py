@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from interrupted_fit import assert_stopped_and_unchanged
-from numpy.testing import assert_array_equal
 from scipy import sparse
+from unchanged_estimator import assert_same_attributes, snapshot
 
 from fastml import _config
 from fastml.svm import LinearSVC, LinearSVR
@@ -27,13 +27,6 @@ each_model = pytest.mark.parametrize("name", MODELS)
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-def snapshot(estimator):
-    return {
-        key: np.copy(value) if isinstance(value, np.ndarray) else value
-        for key, value in vars(estimator).items()
-    }
-
-
 def assert_refused(estimator, X_bad, y, match, error=ValueError, **further):
     """By an estimator that is not fitted, and by one that is; both stay as they were."""
     estimator = type(estimator)(**estimator.get_params())
@@ -43,9 +36,7 @@ def assert_refused(estimator, X_bad, y, match, error=ValueError, **further):
         before = snapshot(estimator)
         with pytest.raises(error, match=match):
             estimator.fit(X_bad, y, **further)
-        assert vars(estimator).keys() == before.keys()
-        for key, value in before.items():
-            assert_array_equal(vars(estimator)[key], value, err_msg=key)
+        assert_same_attributes(estimator, before)
 
 
 @pytest.mark.parametrize("storage", [np.asarray, sparse.csr_matrix])

@@ -15,7 +15,7 @@ from sklearn.metrics.pairwise import linear_kernel, polynomial_kernel, rbf_kerne
 
 import fastml
 from fastml.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM, _decision
-from fastml.svm._decision import OneVsOne
+from fastml.svm._one_vs_one import OneVsOne
 from fastml.svm._platt import couple, draw_folds, fit_sigmoid
 from fastml.svm._training import variance
 
@@ -32,6 +32,28 @@ def decision(model, X):
 
 
 # Decision functions are what the attributes say
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix])
+@pytest.mark.parametrize(
+    "kernel", ["linear", "poly", "sigmoid", "rbf", fastml.Kernel(njit(lambda x, y: np.dot(x, y)))]
+)
+def test_float32_rows_with_an_offset_are_predicted_as_in_float64(kernel, container):
+    """Values of a linear kernel are then large, and cancel out in a decision value."""
+    rows = (X + 3000).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = SVC(kernel=kernel, max_iter=20_000).fit(container(rows), Y)
+    expected = model.decision_function(container(rows.astype(np.float64)))
+    np.testing.assert_allclose(model.decision_function(container(rows)), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_float32_rows_of_a_polynomial_beyond_the_range_of_float32():
+    digits, targets = load_digits(return_X_y=True)
+    rows, targets = (16 * digits[:300]).astype(np.float32), targets[:300]
+    model = SVC(kernel="poly", degree=8, gamma=1.0).fit(rows, targets)
+    assert np.isfinite(model.decision_function(rows)).all()
+    assert model.score(rows, targets) == 1.0
 
 
 @pytest.mark.parametrize(

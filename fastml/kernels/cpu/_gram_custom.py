@@ -25,10 +25,10 @@ def gram(A, prepared, kernel, out, n_threads):
         return
     n_rows = max(1, BLOCK_BYTES // max(1, B.shape[1] * B.dtype.itemsize))
     for i in range(0, A.shape[0], n_rows):
-        rows_a = _densified(A, i, i + n_rows)
+        rows_a = _dense(A.between(i, i + n_rows))
         for j in range(0, B.shape[0], n_rows):
             block = out[i : i + n_rows, j : j + n_rows]
-            _dense_gram(rows_a, _densified(B, j, j + n_rows), function, block, n_threads)
+            _dense_gram(rows_a, _dense(B.between(j, j + n_rows)), function, block, n_threads)
 
 
 def _dense_gram(A, B, function, out, n_threads):
@@ -46,11 +46,9 @@ def _dense_gram(A, B, function, out, n_threads):
     raise RuntimeError(f"{function!r} raised an exception that it does not raise when called by itself.")
 
 
-def _densified(X, first, last):
-    """The rows in [first, last) of a CSR matrix."""
-    last = min(last, X.shape[0])
-    dense = np.zeros((last - first, X.shape[1]), X.dtype)
-    start, end = X.indptr[first], X.indptr[last]
-    owner = np.repeat(np.arange(last - first), np.diff(X.indptr[first : last + 1]))
-    dense[owner, X.indices[start:end]] = X.data[start:end]
+def _dense(rows):
+    """A CSR matrix as an array."""
+    dense = np.zeros(rows.shape, rows.dtype)
+    owner = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
+    dense[owner, rows.indices] = rows.data
     return dense

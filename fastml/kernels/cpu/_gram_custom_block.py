@@ -86,7 +86,7 @@ def compiled_block(kernel: Kernel, dtype: str) -> Block:
         pass
     try:
         function = numba.cfunc(sig, error_model="numpy", fastmath=REORDERED)(_single_loop(kernel.f))
-    except NumbaError as error:
+    except (NumbaError, AttributeError) as error:  # the latter is Numba's for "+=" on a read-only array
         raise kernel.does_not_compile(dtype, error) from error
     return Block(function.address, 1, SINGLE_WORK, function)
 
@@ -110,7 +110,7 @@ def _lanes_loop(f: Any, real: Any) -> Callable[..., int]:
                     store(out, i * out_stride + j, min(LANES, end - j), values_of(x, y))
 
     def block(a, b, n_a, first, last, n_features, out, out_stride, scratch):
-        rows_a, rows_b = carray(a, (n_a, n_features)), carray(b, (last, n_features))
+        rows_a, rows_b = rows_at(a, n_a, n_features), rows_at(b, last, n_features)
         # Short, as Numba's analysis of a function takes time that grows with what stands under "try".
         try:
             fill(rows_a, rows_b, first, last, out, out_stride, scratch)
@@ -143,7 +143,7 @@ def _single_loop(f: Any) -> Callable[..., int]:
                 values[i, j] = value_of(rows_a[i], rows_b[j])
 
     def block(a, b, n_a, first, last, n_features, out, out_stride, scratch):
-        rows_a, rows_b = carray(a, (n_a, n_features)), carray(b, (last, n_features))
+        rows_a, rows_b = rows_at(a, n_a, n_features), rows_at(b, last, n_features)
         values = carray(out, (n_a, out_stride))
         try:
             fill(rows_a, rows_b, first, last, values)
@@ -152,6 +152,21 @@ def _single_loop(f: Any) -> Callable[..., int]:
         return 0
 
     return block
+
+
+@numba.njit
+def rows_at(pointer, n_rows, n_features):
+    return read_only(carray(pointer, (n_rows, n_features)))  # type: ignore[call-arg, var-annotated]
+
+
+@intrinsic
+def read_only(typingctx, array):
+    """The array, of a type that a function which writes to it does not compile for: rows are the user's own X."""
+
+    def emit(context, builder, sig, args):
+        return args[0]
+
+    return array.copy(readonly=True)(array), emit
 
 
 @intrinsic

@@ -10,7 +10,9 @@ Results are of the types that Numba infers for scalars, and operations round as 
 """
 
 import operator
+from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba.core import types
 from numba.core.datamodel import PrimitiveModel, register_default
@@ -150,11 +152,11 @@ def lower_unary(emit, *functions):
             return emit(builder, *args)
 
 
-ARITHMETIC = {
-    "fadd": (operator.add, operator.iadd),
-    "fsub": (operator.sub, operator.isub),
-    "fmul": (operator.mul, operator.imul),
-    "fdiv": (operator.truediv, operator.itruediv),
+ARITHMETIC: dict[str, tuple[Any, ...]] = {
+    "fadd": (operator.add, operator.iadd, np.add),
+    "fsub": (operator.sub, operator.isub, np.subtract),
+    "fmul": (operator.mul, operator.imul, np.multiply),
+    "fdiv": (operator.truediv, operator.itruediv, np.divide),
 }
 for _name, _functions in ARITHMETIC.items():
     types_as_of_scalars(*_functions)

@@ -1,4 +1,4 @@
-"""The functions of Python, ``math`` and NumPy on lanes: ``exp`` and ``tanh`` by vectors, others as LLVM has them.
+"""Functions of Python, ``math`` and NumPy on lanes: ``exp`` and ``tanh`` by vectors, others as LLVM has them.
 
 What LLVM has no vector instructions for (``log``, ``sin``, a power that is no whole number) it makes a call for each
 lane of: as fast as a loop over single rows.
@@ -15,7 +15,6 @@ from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 
 from fastml.kernels.cpu._lanes import (
-    ARITHMETIC,
     LANES,
     Lanes,
     constant,
@@ -61,16 +60,6 @@ for _name, _functions in UNARY.items():
 
 types_as_of_scalars(np.square)
 lower_unary(lambda builder, value: builder.fmul(value, value), np.square)
-
-NUMPY_ARITHMETIC: dict[str, Any] = {
-    "fadd": np.add,
-    "fsub": np.subtract,
-    "fmul": np.multiply,
-    "fdiv": np.divide,
-}
-for _name, _function in NUMPY_ARITHMETIC.items():
-    types_as_of_scalars(_function)
-    lower_binary(lambda builder, left, right, name=_name: getattr(builder, name)(left, right), _function)
 
 
 class _Arithmetic:
@@ -254,6 +243,6 @@ ELEMENTWISE_UNARY = (
     *(function for functions in UNARY.values() for function in functions if isinstance(function, np.ufunc)),
 )
 ELEMENTWISE_BINARY = (
-    *(functions[0] for functions in ARITHMETIC.values()),
-    *(*NUMPY_ARITHMETIC.values(), operator.pow, np.power, np.minimum, np.maximum),
+    *(operator.add, operator.sub, operator.mul, operator.truediv, operator.pow),
+    *(np.add, np.subtract, np.multiply, np.divide, np.power, np.minimum, np.maximum),
 )

@@ -60,8 +60,8 @@ def is_row(type_):
     return isinstance(type_, LanesRow | Expression) or (is_array and type_.dtype in REALS)
 
 
-def has_lanes(argument_types):
-    """Whether this is ours to compute: Numba has arrays by themselves."""
+def has_rows(argument_types):
+    """Whether rows of lanes, or expressions of them, are among these: Numba has arrays by themselves."""
     return any(isinstance(type_, LanesRow | Expression) for type_ in argument_types)
 
 
@@ -150,7 +150,7 @@ def raise_unless(context, builder, condition, message):
 @infer_global(len)
 class _Length(AbstractTemplate):
     def generic(self, args, kws):
-        return signature(types.intp, *args) if has_lanes(args) else None
+        return signature(types.intp, *args) if has_rows(args) else None
 
 
 @lower_builtin(len, LanesRow)
@@ -234,7 +234,7 @@ def _register_expression(function, arity):
         prefer_literal = True  # of a power
 
         def generic(self, args, kws):
-            if kws or len(args) != arity or not has_lanes(args):
+            if kws or len(args) != arity or not has_rows(args):
                 return None
             if not all(is_row(type_) or isinstance(type_, types.Number) for type_ in args):
                 return None
@@ -292,7 +292,7 @@ def sum_of(context, builder, type_, value):
 @infer_global(np.sum)
 class _Sum(AbstractTemplate):
     def generic(self, args, kws):
-        return signature(args[0].dtype, *args) if len(args) == 1 and not kws and has_lanes(args) else None
+        return signature(args[0].dtype, *args) if len(args) == 1 and not kws and has_rows(args) else None
 
 
 @lower_builtin(np.sum, LanesRow)
@@ -307,7 +307,7 @@ def _register_dot(function):
     @infer_global(function)
     class OfRows(AbstractTemplate):
         def generic(self, args, kws):
-            if kws or len(args) != 2 or not has_lanes(args) or not all(map(is_row, args)):
+            if kws or len(args) != 2 or not has_rows(args) or not all(map(is_row, args)):
                 return None
             products = self.context.resolve_function_type(operator.mul, tuple(args), {})
             return signature(products.return_type.dtype, *args)
@@ -334,7 +334,7 @@ for _function in (np.dot, np.vdot, operator.matmul):
 @infer_global(np.linalg.norm)
 class _Norm(AbstractTemplate):
     def generic(self, args, kws):
-        return signature(args[0].dtype, *args) if len(args) == 1 and not kws and has_lanes(args) else None
+        return signature(args[0].dtype, *args) if len(args) == 1 and not kws and has_rows(args) else None
 
 
 @lower_builtin(np.linalg.norm, LanesRow)

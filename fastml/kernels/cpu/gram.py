@@ -62,18 +62,11 @@ def _custom_expansions(A, prepared, kernel, coef, starts, out, n_threads):
     size = max(MIN_CUSTOM_ROWS, CUSTOM_BLOCK_BYTES // max(1, n_columns * prepared.dtype.itemsize))
     block = np.empty((min(size, n_rows), n_columns), prepared.dtype)
     for first in range(0, n_rows, size):
-        rows = slice(first, min(first + size, n_rows))
-        values = block[: rows.stop - first]
-        _gram_custom.gram(_rows_between(A, rows), prepared, kernel, values, n_threads)
-        _gram.block_sums(values, coef, starts, out[rows])
-
-
-def _rows_between(X, rows):
-    if not isinstance(X, CSR):
-        return X[rows]
-    first, last = X.indptr[rows.start], X.indptr[rows.stop]
-    indptr = X.indptr[rows.start : rows.stop + 1] - first
-    return CSR(X.data[first:last], X.indices[first:last], indptr, (rows.stop - rows.start, X.shape[1]))
+        last = min(first + size, n_rows)
+        rows = A.between(first, last) if isinstance(A, CSR) else A[first:last]
+        values = block[: last - first]
+        _gram_custom.gram(rows, prepared, kernel, values, n_threads)
+        _gram.block_sums(values, coef, starts, out[first:last])
 
 
 def _is_mostly_zero(B):

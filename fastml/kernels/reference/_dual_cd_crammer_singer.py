@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from fastml.kernels.reference._dual_cd_sweep import SHORTEST_STEP, dense_row, drop, shuffle
+from fastml.kernels.reference._dense_row import dense_row
+from fastml.kernels.reference._dual_cd_sweep import SHORTEST_STEP, drop, shuffle
 
 MAX_SWEEPS = 100_000  # scikit-learn's: max_iter does not reach its solver
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from fastml.kernels.reference._dual_cd_sweep import SHORTEST_STEP, dense_row, drop, end_sweep_by_sum, shuffle
+from fastml.kernels.reference._dense_row import dense_row
+from fastml.kernels.reference._dual_cd_sweep import SHORTEST_STEP, drop, end_sweep_by_sum, shuffle
 
 SUFFICIENT_DECREASE = 0.01
 SMALLEST_CURVATURE = 1e-12

@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from fastml._csr import CSR
-
 SHORTEST_STEP = 1e-12
 
 
@@ -38,12 +36,3 @@ def end_sweep_by_sum(record):
         record["n_active"] = record["n_coordinates"]
         record["bound_above"] = np.inf
     record["done"] |= record["n_iter"] >= record["max_iter"]
-
-
-def dense_row(X, i):
-    if not isinstance(X, CSR):
-        return X[i].astype(np.float64)
-    x = np.zeros(X.shape[1])
-    entries = slice(X.indptr[i], X.indptr[i + 1])
-    x[X.indices[entries]] = X.data[entries]
-    return x

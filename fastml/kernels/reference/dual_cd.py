@@ -24,15 +24,10 @@ import numpy as np
 from scipy import sparse
 
 from fastml._csr import CSR
+from fastml.kernels.reference._dense_row import dense_row
 from fastml.kernels.reference._dual_cd_crammer_singer import sweep_crammer_singer
 from fastml.kernels.reference._dual_cd_l1 import sweep_l1
-from fastml.kernels.reference._dual_cd_sweep import (
-    SHORTEST_STEP,
-    dense_row,
-    drop,
-    end_sweep_by_sum,
-    shuffle,
-)
+from fastml.kernels.reference._dual_cd_sweep import SHORTEST_STEP, drop, end_sweep_by_sum, shuffle
 
 __all__ = ["crammer_singer", "l1", "sq_norms", "svc", "svr", "transposed"]
 

@@ -19,7 +19,7 @@ O. L. Mangasarian, "A Finite Newton Method for Classification", Optimization Met
 
 import numpy as np
 
-from fastml.kernels.reference._dual_cd_sweep import dense_row
+from fastml.kernels.reference._dense_row import dense_row
 
 __all__ = ["advance", "block_starts"]
 

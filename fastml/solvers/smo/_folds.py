@@ -38,16 +38,16 @@ def start_of_fold(fold, alpha, gradient):
     ----------
     fold : Problem
     alpha : ndarray of float64, shape (n_variables,)
-        Of the whole problem.
+        Of the whole problem, within the fold's bounds.
     gradient : ndarray of float64, shape (n_variables,)
-        y_i times the derivative by alpha_i, where the alphas of the variables that take no part are zero.
+        y_i times the derivative by alpha_i, there.
 
     Returns
     -------
     ndarray of float64, shape (n_variables,)
     """
     y, C = fold.y, fold.C
-    start = np.minimum(alpha, C)
+    start = alpha.copy()
     missing = y * (fold.alpha - start)
     for own in [y > 0, y < 0] if fold.nu else [C > 0]:
         _spend(float(missing[own].sum()), start, np.flatnonzero(own & (C > 0)), y, C, gradient)

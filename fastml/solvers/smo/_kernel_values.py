@@ -80,11 +80,7 @@ class KernelValues:
             taken = self.X
         else:
             taken = self.gram.take_rows(self.X, rows)
-        if taken.dtype == self.dtype:
-            return taken
-        if isinstance(taken, CSR):
-            return taken._replace(data=taken.data.astype(self.dtype))
-        return taken.astype(self.dtype)
+        return taken.astype(self.dtype, copy=False)
 
 
 def _features_per_row(X):
@@ -182,15 +178,13 @@ class RowCache:
     buffer : array of shape (capacity, n_columns)
     slot_of : ndarray of int32, shape (n_columns,)
         The place in ``buffer`` of each row; -1: not held.
-    n_computed : int
-        Rows computed so far, for reports.
     """
 
     def __init__(self, columns, n_bytes, workspace):
         n_columns, dtype = len(columns.rows), columns.values.dtype
         row_bytes = n_columns * dtype.itemsize
         capacity = max(1, min(n_columns, int(n_bytes // row_bytes)))
-        self.columns, self.n_computed = columns, 0
+        self.columns = columns
         self.buffer = workspace.take(capacity, n_columns)
         self.slot_of = np.full(n_columns, -1, np.int32)
         self.row_in = np.full(capacity, -1, np.int32)
@@ -231,5 +225,4 @@ class RowCache:
         self.columns.fill(self.columns.rows[rows], self.buffer[places[0] : places[-1] + 1])
         self.slot_of[rows], self.row_in[places] = places, rows
         self.next = (int(places[-1]) + 1) % len(self.buffer)
-        self.n_computed += len(rows)
         return places

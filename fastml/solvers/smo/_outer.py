@@ -80,7 +80,7 @@ class _State:
         self.sums, self.sum_of = sums, sum_of
         self.working_set = np.empty(0, np.int32)
         self.violation = np.inf
-        self.n_updates = self.n_turns = 0
+        self.n_updates = 0
         self.drift = 0.0  # how far rounding may have moved the decision values
         self.stalled = self.converged = False
 
@@ -122,9 +122,8 @@ class _Outer:
     def whole(self):
         """The problem itself, from its start. Where it has folds, what each one's held-out variables contribute to
         the decision values is kept apart, since the folds start without it: no kernel row is needed for that."""
-        problem, sum_of = self.problem, None
-        if problem.folds:
-            sum_of = fold_of_variables(problem)
+        problem = self.problem
+        sum_of = fold_of_variables(problem) if problem.folds else None
         sums = [self._zeros() for _ in range(len(problem.folds) + 1)]
         state = _State(problem, problem.alpha.copy(), self.constant, sums, sum_of)
         self._add([(state, *_moving(state))])
@@ -194,7 +193,6 @@ class _Outer:
         block = Block(K, index, problem.y[variables], problem.C[variables], before.copy(), gradient)
         block_tol = max(tol, BLOCK_TOLERANCE * state.violation)
         max_updates = self.smo.updates_per_call([len(variables)])
-        state.n_turns += 1
         stop = Stop.MAX_UPDATES
         while stop is Stop.MAX_UPDATES and state.n_updates < limit:
             left = min(max_updates, limit - state.n_updates)

@@ -111,7 +111,7 @@ def _precision(X, problems, kernel, tol):
         return np.float64
     C = max(float(problem.C.max(initial=0.0)) for problem in problems)
     largest = _largest_value(X, kernel)
-    return np.float32 if np.finfo(np.float32).eps * C * largest <= tol else np.float64
+    return np.float32 if float(np.finfo(np.float32).eps) * C * largest <= tol else np.float64
 
 
 def _largest_value(X, kernel):
@@ -121,7 +121,8 @@ def _largest_value(X, kernel):
     square = _largest_square(X)
     if kernel.name == "linear":
         return square
-    return (abs(kernel.gamma) * square + abs(kernel.coef0)) ** kernel.degree
+    with np.errstate(over="ignore"):
+        return float(np.float64(abs(kernel.gamma) * square + abs(kernel.coef0)) ** kernel.degree)
 
 
 def _largest_square(X):
