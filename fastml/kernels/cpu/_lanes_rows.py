@@ -255,7 +255,8 @@ def _register_expression(function, arity):
 def _make_expression(context, builder, sig, args):
     """Its operands, of equal sizes or of one, as NumPy's broadcast."""
     if not all(isinstance(argument, ir.Value) for argument in args):
-        raise NotImplementedError  # Numba tries constants first
+        # Numba offers literal operands as constants first; this makes it offer them as values.
+        raise NotImplementedError
     sizes = [size_of(context, builder, *operand) for operand in zip(sig.args, args)]
     if len(sizes) == 2 and None not in sizes:
         left, right = sizes
