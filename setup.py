@@ -36,7 +36,7 @@ FAMILIES = {
     "smo": (["smo.c"], ["select.c"]),
     "dual_cd": (["dual_cd.c"], []),
     "newton": (["newton.c"], []),
-    "glm": (["glm.c"], []),
+    "glm": (["glm.c", "moments.c"], []),
     "sag": (["sag.c"], []),
 }
 

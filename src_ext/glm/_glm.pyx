@@ -245,3 +245,6 @@ def margins(X, weights, out, int n_threads):
     job.active = <const int64_t *> cnp.PyArray_DATA(active)
     job.n_active = len(active)
     run(passes, &job, n_threads)
+
+
+include "moments.pxi"

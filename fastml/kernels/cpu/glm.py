@@ -6,7 +6,7 @@ import fastml.kernels.cpu._glm as _glm
 from fastml._config import effective_n_threads
 from fastml._csr import CSR
 
-__all__ = ["evaluate", "hessian", "hessian_product", "margins", "prediction_like"]
+__all__ = ["evaluate", "hessian", "hessian_product", "margins", "moments", "prediction_like"]
 
 # Multiply-adds under which starting a second thread costs more than it saves (some 15 us).
 MIN_WORK_PER_THREAD = 500_000
@@ -33,6 +33,10 @@ def hessian(data, rule, models, prediction, out):
 
 def margins(X, weights, out):
     _glm.margins(X, weights, out, _n_threads(X, len(weights)))
+
+
+def moments(data, shift, out, weighting=-1, rows=None):
+    _glm.moments(data, shift, out, weighting, rows, _n_threads(data.X, len(out) // 4 + 1))
 
 
 def _n_threads(X, n_columns):

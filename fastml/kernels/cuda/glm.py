@@ -28,7 +28,7 @@ from fastml.kernels.cuda._glm_kernel import (
 from fastml.kernels.cuda._gram_sparse import scatter_kernel
 from fastml.kernels.cuda._warp import LANES
 
-__all__ = ["evaluate", "hessian", "hessian_product", "margins", "prediction_like"]
+__all__ = ["evaluate", "hessian", "hessian_product", "margins", "moments", "prediction_like"]
 
 # Margins and rows of a piece; a Hessian's rows, which are copied.
 PIECE_ROWS = 2**16
@@ -100,6 +100,39 @@ def margins(X, weights, out):
     for first, end in _pieces_of(X, len(weights)):
         own = _margins(X, weights[:, :-1].astype(X.dtype), first, end)
         out[first:end] = (own + weights[:, -1:]).T.astype(X.dtype)
+
+
+def moments(data, shift, out, weighting=-1, rows=None):
+    xp, X = _device.array_module(), data.X
+    n, n_targets = X.shape[1], out.shape[0] - X.shape[1] - 1
+    weight = None if weighting < 0 else data.weight[weighting]
+    if rows is not None:  # a row's weight is how often it is taken
+        times = arrays.send(np.bincount(rows, minlength=X.shape[0]).astype(np.float64))
+        weight = times if weight is None else weight * times
+    of_features = arrays.send(shift[:n].astype(X.dtype))
+    of_targets = arrays.send(np.ascontiguousarray(shift[n:, None]))
+    classes = arrays.send(
+        (np.arange(n_targets) if n_targets > 1 else np.ones(n_targets)).astype(np.int32)[:, None]
+    )
+    out[...] = 0.0
+    n_at_once = max(1, min(PIECE_ROWS, PIECE_BYTES // (16 * (n + 1 + n_targets))))
+    for first in range(0, X.shape[0], n_at_once):
+        end = min(first + n_at_once, X.shape[0])
+        columns = _zeros((end - first, n + 1 + n_targets), X.dtype)
+        columns[:, : n + 1] = _with_one(X, first, end)
+        columns[:, :n] -= of_features
+        if np.dtype(data.target.dtype) == np.int32:
+            target = xp.where(data.target[first:end] == classes, 1.0, -1.0)
+        else:
+            target = data.target[:, first:end]
+        columns[:, n + 1 :] = (target - of_targets).T
+        weighted = columns[:, : n + 1]
+        if weight is not None:
+            own = weight[first:end, None]
+            columns[:] = xp.where(own != 0.0, columns, 0.0)
+            weighted = weighted * own.astype(X.dtype)
+        with np.errstate(all="ignore"):
+            out[...] += columns.T @ weighted
 
 
 class _Pass:

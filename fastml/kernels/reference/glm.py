@@ -40,7 +40,7 @@ import numpy as np
 
 from fastml._csr import CSR
 
-__all__ = ["evaluate", "hessian", "hessian_product", "margins", "prediction_like"]
+__all__ = ["evaluate", "hessian", "hessian_product", "margins", "moments", "prediction_like"]
 
 
 def evaluate(data, rule, models, weights, value, gradient, prediction=None):
@@ -163,6 +163,44 @@ def margins(X, weights, out):
     """
     with np.errstate(over="ignore", invalid="ignore"):
         out[...] = _rows_with_one(X) @ weights.T
+
+
+def moments(data, shift, out, weighting=-1, rows=None):
+    """Sum the products of features, 1 and targets over the rows, in one pass over X.
+
+    With z = (x - shift, 1) of a row's features and t = y - shift of its targets, sum_i weight_i z_i z_i', and below it
+    sum_i weight_i t_i z_i': all that a least-squares solution depends on. The moments about any other point follow;
+    about the mean they do without loss of digits where ``shift`` is not far from it.
+
+    Parameters
+    ----------
+    data : fastml.kernels.glm_data.Data
+        Codes stand for +1 and -1: those of class 1 for one target, of class k for the k-th of several.
+    shift : array of float64, shape (n_features + n_targets,)
+        In host memory on every device; that of features as X's dtype holds it.
+    out : array of float64, shape (n_features + 1 + n_targets, n_features + 1), C order
+        Receives the sums; where targets are codes, its shape tells how many there are.
+    weighting : int, default=-1
+        The row of ``Data.weight``; -1: every row weighs 1.
+    rows : array of int64, shape (n,), optional
+        Numbers of the rows to take, each as often as it is there; in host memory on every device.
+    """
+    n_features = data.X.shape[1]
+    n_targets = len(out) - n_features - 1
+    z, weight = _rows_with_one(data.X), np.ones(data.X.shape[0])
+    z[:, :-1] -= shift[:n_features]
+    if data.target.dtype == np.int32:
+        classes = np.arange(n_targets) if n_targets > 1 else np.ones(n_targets)
+        target = np.where(data.target == classes[:, None], 1.0, -1.0)
+    else:
+        target = data.target
+    if weighting >= 0:
+        weight = data.weight[weighting]
+    taken = np.arange(len(z)) if rows is None else rows
+    taken = taken[weight[taken] != 0.0]
+    columns = np.column_stack([z, target.T - shift[n_features:]])[taken]
+    with np.errstate(over="ignore", invalid="ignore"):
+        out[...] = columns.T @ (weight[taken, None] * z[taken])
 
 
 def _rows_with_one(X):
