@@ -91,6 +91,20 @@ def dense() -> Data:
 
 
 @lru_cache(maxsize=1)
+def dense_values() -> Data:
+    """`dense`'s rows, with real targets."""
+    rng = np.random.default_rng(0)
+    n_rows = scaled(1_000_000)
+    X = rng.standard_normal((n_rows, 100), dtype="f")
+    return Data(X, X @ rng.standard_normal(100, dtype="f") + 3 * rng.standard_normal(n_rows, dtype="f"))
+
+
+def iris_values() -> Data:
+    X, y, *_ = iris()
+    return Data(X, y.astype(np.float64))
+
+
+@lru_cache(maxsize=1)
 def csr() -> Data:
     """Rows of 50 draws among 100,000 columns, by Zipf's law; a column drawn twice in a row is summed."""
     rng = np.random.default_rng(0)
@@ -225,6 +239,28 @@ SAGA_MNIST = Workload(
 )
 SAGA = (SAGA_A9A, SAGA_MNIST)
 
+RIDGE_DENSE = Workload(
+    "ridge-dense", "Ridge: dense 1,000,000 × 100 float32", dense_values, "Ridge", {}, rounds=9
+)
+RIDGE_CV_DENSE = Workload(
+    "ridge-cv-dense",
+    "RidgeCV, 10 penalties, 5 folds: dense 1,000,000 × 100 float32",
+    dense_values,
+    "RidgeCV",
+    {"alphas": np.logspace(-3, 3, 10), "cv": 5},
+    rounds=1,
+)
+RIDGE_IRIS = tuple(
+    Workload(f"{name}-iris", f"{title}: iris, 150 × 4", load, title, {}, rounds=51, statistic="median")
+    for name, title, load in (
+        ("ridge", "Ridge", iris_values),
+        ("ridge-cv", "RidgeCV", iris_values),
+        ("ridge-classifier", "RidgeClassifier", iris),
+        ("linear-regression", "LinearRegression", iris_values),
+    )
+)
+RIDGE = (RIDGE_DENSE, RIDGE_CV_DENSE, *RIDGE_IRIS)
+
 CENSUS = {"C": 1, "gamma": 0.05}
 IMAGES = {"C": 10, "gamma": 0.02}
 SVC_A9A_DENSE = Workload(
@@ -273,4 +309,4 @@ SVC_SMALL = tuple(
 SVM_LARGE = (SVC_A9A_DENSE, SVC_A9A_SPARSE, SVC_MNIST, SVC_MNIST_10000, SVR)
 SVM = (*SVM_LARGE, *SVC_SMALL)
 LINEAR_SVM = (LINEAR_SVC_A9A, LINEAR_SVC_A9A_DUAL, LINEAR_SVC_IRIS)
-BY_NAME = {workload.name: workload for workload in (*SGD, *SAGA, *SVM, *LINEAR_SVM)}
+BY_NAME = {workload.name: workload for workload in (*SGD, *SAGA, *RIDGE, *SVM, *LINEAR_SVM)}

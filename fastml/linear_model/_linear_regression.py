@@ -1,5 +1,7 @@
 """LinearRegression."""
 
+from typing import Any
+
 import numpy as np
 from sklearn.base import _fit_context
 from sklearn.linear_model._base import LinearRegression as _SklearnLinearRegression
@@ -100,11 +102,11 @@ class LinearRegression(DeviceRegressorPrediction, _SklearnLinearRegression):
                 coef, intercept = self._solve(rows, X.dtype)
             if shift is not None:
                 intercept = intercept - coef @ shift
-            self.coef_ = coef.astype(X.dtype)
-            self.intercept_ = intercept.astype(X.dtype) if self.fit_intercept else 0.0
-            if targets.ndim == 1:
-                self.coef_ = self.coef_.ravel()
-                self.intercept_ = self.intercept_[0] if self.fit_intercept else 0.0
+            coef, intercept = coef.astype(X.dtype), intercept.astype(X.dtype)
+            self.coef_ = coef[0] if targets.ndim == 1 else coef
+            self.intercept_: Any = intercept[0] if targets.ndim == 1 else intercept
+            if not self.fit_intercept:
+                self.intercept_ = 0.0
         log_ran(self, "fit", "cpu")
         return self
 

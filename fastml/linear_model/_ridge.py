@@ -143,8 +143,8 @@ class Ridge(DeviceRegressorPrediction, RidgeFit, _SklearnRidge):
         Strength of the penalty; an array has one for each target.
     fit_intercept : bool, default=True
     copy_X : bool, default=True
-        X is never copied. If False, dense X is centred in place, as scikit-learn does then; "sag" and "saga" converge
-        sooner on centred rows.
+        X is not copied, but for "sag" and "saga", which converge sooner on centred rows, where it is dense and has
+        16 MB at most. If False, dense X is centred in place, as scikit-learn does then.
     max_iter : int, default=None
         1000 for "sag", "saga", "gd", "agd"; SciPy's default for "lsqr", "sparse_cg", "lbfgs".
     tol : float, default=1e-4

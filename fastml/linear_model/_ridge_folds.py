@@ -154,9 +154,9 @@ def _dual_fit(
 
 
 def _primal(rows: Rows, mean: np.ndarray, train: np.ndarray, dual: np.ndarray) -> np.ndarray:
-    spread = np.zeros((len(dual), rows.shape[0]))
-    np.add.at(spread, (slice(None), train), dual)
-    return least_squares.dual_coefficients(rows, mean, spread)
+    spread = np.zeros((rows.shape[0], len(dual)))
+    np.add.at(spread, train, dual.T)  # a row may have been drawn more than once
+    return least_squares.dual_coefficients(rows, mean, spread.T)
 
 
 def _mean_of(rows: Rows, mean: np.ndarray, train: np.ndarray, means: np.ndarray) -> np.ndarray:

@@ -141,50 +141,6 @@ def test_margins(backend):
     keeps_the_contract()
 
 
-@pytest.mark.parametrize("loss", ["squared_error", "multinomial"])
-def test_moments(backend, loss):
-    """Of values and of codes, about a shift, of all rows or of some."""
-
-    @drawn(backend, loss)
-    def keeps_the_contract(problem):
-        data, n = problem.data, problem.rows.shape[1]
-        rng = np.random.default_rng(len(problem.rows))
-        coded = data.target.dtype == np.int32
-        n_targets = rng.integers(0, 4) if coded else len(data.target)
-        shift = np.concatenate([problem.rows[:1, :-1].ravel(), np.zeros(n - 1)])[: n - 1]
-        shift = np.concatenate([shift, 0.5 * np.ones(n_targets)])
-        weighting = -1 if data.weight is None else rng.integers(-1, 2)
-        taken = rng.integers(0, len(problem.rows), len(problem.rows)) if rng.random() < 0.5 else None
-        wanted = filled((n + n_targets, n))
-        got = backend.arrays.send(filled(wanted.shape))
-        reference.moments(in_float64(data), shift, wanted, weighting, taken)
-        backend.glm.moments(sent(backend, data), shift, got, weighting, taken)
-        got = backend.arrays.fetch(got)
-        weight = np.ones(len(problem.rows)) if weighting < 0 else data.weight[weighting]
-        weight = weight if taken is None else weight * np.bincount(taken, minlength=len(weight))
-        target = np.ones((n_targets, len(weight))) if coded else np.abs(data.target)
-        sizes = (
-            np.abs(np.concatenate([problem.rows.T, target]))
-            + np.abs(np.concatenate([shift[: n - 1], [0.0], shift[n - 1 :]]))[:, None]
-        )
-        off = ROUNDINGS * problem.epsilon * ((weight * sizes) @ sizes[:n].T)
-        assert_within(got, wanted, off, problem, "moments")
-        assert_array_equal(got[:n], got[:n].T)
-
-    keeps_the_contract()
-
-
-def test_moments_about_the_mean_keep_their_digits(backend):
-    """Of float32 columns whose mean is a thousand times their spread: what is left about it is exact."""
-    rng = np.random.default_rng(0)
-    X = (1000.0 + rng.standard_normal((400, 3))).astype(np.float32)
-    data, shift = Data(X, np.zeros((1, 400))), np.array([1000.0, 1000.0, 1000.0, 0.0])
-    out, wanted = backend.arrays.send(filled((5, 4))), filled((5, 4))
-    backend.glm.moments(sent(backend, data), shift, out)
-    reference.moments(data, shift, wanted)
-    np.testing.assert_allclose(backend.arrays.fetch(out)[:4, :4], wanted[:4, :4], rtol=1e-5, atol=1e-3)
-
-
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, in the simulator and in a user's loss
 @pytest.mark.parametrize("n_features", [3, 40])
 @pytest.mark.parametrize("loss", [loss for loss in ALL_LOSSES if loss != "poisson"], ids=str)

@@ -77,7 +77,7 @@ def factors(rows: Rows) -> Factors:
 def _triangle(block: np.ndarray) -> np.ndarray:
     if not np.isfinite(block).all():
         raise overflow_error()
-    return np.linalg.qr(block, mode="r")
+    return np.asarray(np.linalg.qr(block, mode="r"))
 
 
 def solve_svd(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from scipy.linalg import lapack
 from scipy.optimize import minimize, nnls
 
 from fastml._csr import CSR
@@ -20,14 +21,17 @@ from fastml.solvers.least_squares._moments import Moments, moments
 from fastml.solvers.least_squares._orthogonal import Factors
 from fastml.solvers.least_squares._rows import Rows
 
+# Sparse rows of more features than this have no table of products.
+MOST_SPARSE_FEATURES = 2000
+
 
 def solve_positive(
     rows: Rows, alphas: np.ndarray, tol: float, max_iter: int | None
 ) -> tuple[np.ndarray, np.ndarray, bool]:
     """Ridge with coefficients >= 0 by SciPy's L-BFGS-B.
 
-    Objective and gradient come from the moments of tall dense rows, so that X is read once; of others from a pass over
-    X each time.
+    Objective and gradient come from the moments of tall rows, so that X is read once, and the solution is made exact
+    among the coefficients above zero; of others from a pass over X each time.
 
     Parameters
     ----------
@@ -46,7 +50,8 @@ def solve_positive(
     n_features = rows.shape[1]
     options: dict[str, Any] = {} if max_iter is None else {"maxiter": max_iter}
     coef, converged = np.zeros((len(alphas), n_features)), True
-    if rows.is_tall and not isinstance(rows.data.X, CSR):
+    by_moments = rows.is_tall and (n_features <= MOST_SPARSE_FEATURES or not isinstance(rows.data.X, CSR))
+    if by_moments:
         taken = moments(rows)
         mean, target_mean = taken.mean, taken.target_mean
         objectives = [
@@ -71,7 +76,21 @@ def solve_positive(
             options=options,
         )
         coef[k], converged = result.x, converged and bool(result.success)
+        if by_moments and result.success:
+            coef[k] = _polished(coef[k], taken.gram, taken.cross[k], float(alpha))
     return coef, target_mean - coef @ mean, converged
+
+
+def _polished(coef: np.ndarray, gram: np.ndarray, cross: np.ndarray, alpha: float) -> np.ndarray:
+    """The optimum among the coefficients above zero, where these stay above it; else what was given."""
+    free = np.flatnonzero(coef > 0.0)
+    matrix = gram[np.ix_(free, free)] + alpha * np.eye(len(free))
+    _, solution, info = lapack.dposv(matrix, cross[free]) if len(free) else (None, coef[free], 0)
+    if info != 0 or (solution < 0.0).any() or not np.allclose(solution, coef[free], rtol=1e-2, atol=1e-8):
+        return coef
+    out = np.zeros_like(coef)
+    out[free] = solution
+    return out
 
 
 def _half_square(rows: Rows, k: int, mean: float) -> float:
