@@ -17,6 +17,9 @@ from bench_svm import PEERS
 from threadpoolctl import threadpool_limits
 from workloads import N_THREADS, RIDGE, RIDGE_DENSE, Workload
 
+from fastml.kernels.cpu import glm
+from fastml.kernels.glm_data import Data
+
 __all__ = ["two_threads"]  # a fixture
 
 
@@ -28,7 +31,7 @@ def contests() -> Iterator[Any]:
                 yield pytest.param(workload, name, id=f"{workload.name}-{name}")
 
 
-@pytest.mark.parametrize(("workload", "peer"), contests())
+@pytest.mark.parametrize(("workload", "peer"), list(contests()))
 def test_fit(benchmark: Any, workload: Workload, peer: str) -> None:
     data = workload.load()
     ours, theirs = workload.build("fastml"), workload.build(PEERS[peer])
@@ -46,6 +49,20 @@ def test_fit(benchmark: Any, workload: Workload, peer: str) -> None:
             peer_jobs=workload.peer_jobs,
         )
     note(benchmark, difference=float(np.abs(ours.coef_ - theirs.coef_).max() / np.abs(theirs.coef_).max()))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_moments(benchmark: Any, dtype: str) -> None:
+    """The pass alone: milliseconds, and products of the triangle that is wanted a second."""
+    data = RIDGE_DENSE.load()
+    X = np.ascontiguousarray(data.X, dtype)
+    given = Data(X, np.asarray(data.y, np.float64)[None])
+    out, shift = np.empty((X.shape[1] + 2, X.shape[1] + 1)), np.zeros(X.shape[1] + 1)
+    benchmark.pedantic(lambda: glm.moments(given, shift, out), rounds=7, warmup_rounds=1)
+    seconds = benchmark.stats.stats.min
+    gflop = 1e-9 * X.shape[0] * (X.shape[1] + 1) * (X.shape[1] + 2)
+    note(benchmark, kind="kernel", name=f"moments {dtype}", ms=1e3 * seconds, gflops=gflop / seconds)
+    print(f"\nmoments {dtype}: {1e3 * seconds:.1f} ms, {gflop / seconds:.0f} GFLOP/s")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")

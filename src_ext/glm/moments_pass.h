@@ -9,6 +9,7 @@
  * that there is one table of sums.
  */
 #define VEC OF(vec, KIND)
+#define MEM OF(mem, KIND)
 #define LANES OF(LANES, KIND)
 #define COLUMNS OF(GEMM_COLUMNS, KIND)
 #define LAYOUT OF(moments_layout, KIND)
@@ -110,6 +111,27 @@ INLINE void OF(moments_pack, KIND)(const REAL *rows, ptrdiff_t stride, ptrdiff_t
         memcpy(packed + r * width, rows + r * stride, (size_t)width * sizeof(REAL));
 }
 
+/* A tile of which only the first vector of columns is wanted: beside the diagonal, and at the right end. */
+SHARED void OF(moments_narrow, KIND)(ptrdiff_t depth, const REAL *restrict a, const REAL *restrict b,
+                                     VEC *restrict tile) {
+    VEC sum[GEMM_ROWS];
+#pragma GCC unroll 16
+    for (int i = 0; i < GEMM_ROWS; i++)
+        sum[i] = (VEC){0};
+#pragma GCC unroll 1
+    for (ptrdiff_t k = 0; k < depth; k++, a += GEMM_ROWS, b += COLUMNS) {
+        VEC of_b = *(const MEM *)b;
+#pragma GCC unroll 16
+        for (int i = 0; i < GEMM_ROWS; i++)
+            sum[i] += a[i] * of_b;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < GEMM_ROWS; i++) {
+        tile[i * GEMM_VECTORS] = sum[i];
+        tile[i * GEMM_VECTORS + 1] = (VEC){0};
+    }
+}
+
 INLINE void OF(moments_add, KIND)(const VEC *tile, double *sums) {
     const REAL *values = (const REAL *)tile;
     for (int k = 0; k < GEMM_ROWS * COLUMNS; k++)
@@ -145,11 +167,16 @@ INLINE void OF(moments_block, KIND)(const moments_job *job, const LAYOUT *layout
             for (ptrdiff_t c = 0; c < COLUMNS; c++)
                 panel[r * COLUMNS + c] *= weights[r];
         for (ptrdiff_t i = first; i < layout->n_tiles; i++, sums += GEMM_ROWS * COLUMNS) {
-            const ptrdiff_t n_lines = moments_smaller(moments_smaller(ahead.a_tile, ahead.n_lines), n_rows);
-            OF(gemm_tile, KIND)(n_rows, packed + i * GEMM_ROWS * n_rows, panel, tile, true, ahead.at, n_lines,
-                                GEMM_ROWS);
-            ahead.at += 64 * n_lines;
-            ahead.n_lines -= n_lines;
+            const REAL *a = packed + i * GEMM_ROWS * n_rows;
+            if ((i + 1) * GEMM_ROWS <= j * COLUMNS + LANES || layout->width <= j * COLUMNS + LANES) {
+                OF(moments_narrow, KIND)(n_rows, a, panel, tile);
+            } else {
+                const ptrdiff_t n_lines =
+                    moments_smaller(moments_smaller(ahead.a_tile, ahead.n_lines), n_rows);
+                OF(gemm_tile, KIND)(n_rows, a, panel, tile, true, ahead.at, n_lines, GEMM_ROWS);
+                ahead.at += 64 * n_lines;
+                ahead.n_lines -= n_lines;
+            }
             OF(moments_add, KIND)(tile, sums);
         }
     }
@@ -177,7 +204,7 @@ INLINE void OF(moments_share, KIND)(const moments_job *job, int share, OF(moment
             ahead.at = (const char *)((const REAL *)job->x.data + last * job->x.n_features);
             ahead.n_lines = (moments_smaller(last + layout.depth, job->n_taken) - last) * job->x.n_features *
                             (ptrdiff_t)sizeof(REAL) / 64;
-            ahead.a_tile = 2 * ahead.n_lines / (layout.n_tiles * layout.n_panels) + 1;
+            ahead.a_tile = 3 * ahead.n_lines / (layout.n_tiles * layout.n_panels) + 1;
         }
         OF(moments_block, KIND)(job, &layout, share, rows, n_rows, packed, panel, weights, sums, ahead);
     }
@@ -205,10 +232,18 @@ static void OF(moments_reduce, KIND)(const moments_job *job) {
                 }
 }
 
-static void OF(moments_take_dense, KIND)(const moments_job *job, const REAL *restrict shift, ptrdiff_t i,
-                                         REAL *restrict row) {
-    const REAL *restrict x = (const REAL *)job->x.data + i * job->x.n_features;
-    for (ptrdiff_t f = 0; f < job->x.n_features; f++)
+static void OF(moments_take_dense, KIND)(const moments_job *job, const REAL *shift, ptrdiff_t i, REAL *row) {
+    const ptrdiff_t n = job->x.n_features;
+    const REAL *x = (const REAL *)job->x.data + i * n;
+    ptrdiff_t f = 0;
+    for (; f + LANES <= n; f += LANES)
+        *(MEM *)(row + f) = *(const MEM *)(x + f) - *(const MEM *)(shift + f);
+    if (f < n && n >= LANES) { /* the last vector overlaps the one before it */
+        f = n - LANES;
+        *(MEM *)(row + f) = *(const MEM *)(x + f) - *(const MEM *)(shift + f);
+        return;
+    }
+    for (; f < n; f++)
         row[f] = x[f] - shift[f];
 }
 
@@ -220,6 +255,7 @@ static const moments_pass OF(moments_pass_dense, KIND) = {OF(moments_bytes, KIND
                                                           OF(moments_reduce, KIND)};
 
 #undef VEC
+#undef MEM
 #undef LANES
 #undef COLUMNS
 #undef LAYOUT

@@ -22,7 +22,7 @@ FITTING = {
     "sklearn.linear_model._base": ("_preprocess_data", "make_dataset"),
     "sklearn.linear_model._ridge": ("_ridge_regression", "sag_solver"),
     "sklearn.linear_model._logistic": ("_logistic_regression_path", "_fit_liblinear", "sag_solver"),
-    "sklearn.linear_model._stochastic_gradient": ("_plain_sgd", "fit_binary"),
+    "sklearn.linear_model._stochastic_gradient": ("fit_binary",),
     "sklearn.model_selection._search": ("BaseSearchCV.fit",),
 }
 
