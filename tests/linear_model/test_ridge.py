@@ -166,6 +166,20 @@ def test_several_threads_and_one_agree_and_repeat():
     assert_array_equal(found[1], found[2])
 
 
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+def test_large_problems_go_to_the_kernel_in_pieces(storage, monkeypatch):
+    from fastml.solvers.least_squares import _moments
+
+    labels = Y.argmax(axis=1)
+    wanted = [Ridge(fit_intercept=False, solver="cholesky").fit(storage(X), Y, WEIGHT).coef_]
+    wanted += [RidgeClassifier(fit_intercept=False, solver="cholesky").fit(storage(X), labels).coef_]
+    monkeypatch.setattr(_moments, "WORK_PER_CALL", 2000)
+    found = [Ridge(fit_intercept=False, solver="cholesky").fit(storage(X), Y, WEIGHT).coef_]
+    found += [RidgeClassifier(fit_intercept=False, solver="cholesky").fit(storage(X), labels).coef_]
+    for coef, other in zip(found, wanted, strict=True):
+        assert_allclose(coef, other, rtol=1e-10)
+
+
 @pytest.mark.parametrize("solver", ["gd", "agd"])
 def test_descent_records_its_losses(solver):
     model = Ridge(solver=solver, tol=1e-8, max_iter=5000).fit(X, Y[:, 0])

@@ -63,7 +63,7 @@ def test_errors_are_scikit_learns(estimator, rows, change):
 def test_errors_with_folds(rows):
     """scikit-learn's are those of its grid search, which names the fits that have failed."""
     model = RidgeCV(cv=3)
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(ValueError):
         sklearn.linear_model.RidgeCV(cv=3).fit(rows, Y)
     with pytest.raises(ValueError, match=r"NaN|infinity|inconsistent|minimum of 1|Expected 2D"):
         model.fit(rows, Y)

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.linalg import lapack
 
+from fastml._csr import CSR
+from fastml.solvers._models import overflow_error
 from fastml.solvers.least_squares._moments import Moments
 from fastml.solvers.least_squares._rows import Rows
 
@@ -77,15 +79,26 @@ def pseudo_inverse(matrix: np.ndarray, right: np.ndarray, alphas: np.ndarray, ep
 
 
 def dual_gram(rows: Rows, mean: np.ndarray) -> np.ndarray:
-    """X X' of centred and weighted rows, in float64."""
-    out = np.zeros(2 * rows.shape[:1])
-    for _, block in rows.columns(mean):
-        out += block @ block.T
+    """X X' of centred and weighted rows, in float64; ValueError if it is not finite."""
+    if isinstance(rows.data.X, CSR):
+        X, root = rows.sparse(), rows.root_weights()
+        of_mean = X @ mean
+        products = (X @ X.T).toarray() - of_mean - of_mean[:, None] + mean @ mean
+        out = root * products * root[:, None]
+    else:
+        out = np.zeros(2 * rows.shape[:1])
+        for _, block in rows.columns(mean):
+            out += block @ block.T
+    if not np.isfinite(out).all():
+        raise overflow_error()
     return out
 
 
 def dual_coefficients(rows: Rows, mean: np.ndarray, dual: np.ndarray) -> np.ndarray:
     """X' c for each row c of ``dual``."""
+    if isinstance(rows.data.X, CSR):
+        weighted = dual * rows.root_weights()
+        return (rows.sparse().T @ weighted.T).T - weighted.sum(axis=1)[:, None] * mean
     out = np.empty((len(dual), rows.shape[1]))
     for chosen, block in rows.columns(mean):
         out[:, chosen] = dual @ block

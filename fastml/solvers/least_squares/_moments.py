@@ -6,6 +6,7 @@ import numpy as np
 
 from fastml._csr import CSR
 from fastml.kernels import for_device
+from fastml.kernels.glm_data import Data
 from fastml.solvers._models import overflow_error
 from fastml.solvers.least_squares._rows import Rows
 
@@ -14,6 +15,9 @@ SAMPLE_ROWS = 1024
 
 # How much larger a sum of squares may be about the sample's mean than about the mean: digits lost when centring.
 LOST = 100.0
+
+# Products that one call of the kernel may be asked for: some tenths of a second, in which Ctrl-C is not heard.
+WORK_PER_CALL = 20_000_000_000
 
 
 class Moments(NamedTuple):
@@ -94,9 +98,29 @@ def raw_moments(rows: Rows, shift: np.ndarray, chosen: np.ndarray | None = None)
     """
     backend = for_device(rows.device)
     n_features = rows.shape[1]
-    out = backend.arrays.empty((n_features + 1 + rows.n_targets, n_features + 1), np.float64)
-    backend.glm.moments(rows.data, shift, out, rows.weighting, chosen)
-    return backend.arrays.fetch(out)
+    shape = (n_features + 1 + rows.n_targets, n_features + 1)
+    n = rows.shape[0] if chosen is None else len(chosen)
+    at_once = max(1, WORK_PER_CALL // (shape[0] * shape[1]))
+    if n <= at_once or rows.device == "cuda":
+        out = backend.arrays.empty(shape, np.float64)
+        backend.glm.moments(rows.data, shift, out, rows.weighting, chosen)
+        return backend.arrays.fetch(out)
+    total, out = np.zeros(shape), np.empty(shape)
+    for first in range(0, n, at_once):
+        last = min(first + at_once, n)
+        if chosen is None:
+            backend.glm.moments(_between(rows.data, first, last), shift, out, rows.weighting)
+        else:
+            backend.glm.moments(rows.data, shift, out, rows.weighting, chosen[first:last])
+        total += out
+    return total
+
+
+def _between(data: Data, first: int, last: int) -> Data:
+    """Some of the rows, X's where they lie."""
+    X = data.X.between(first, last) if isinstance(data.X, CSR) else data.X[first:last]
+    target = np.ascontiguousarray(data.target[..., first:last])
+    return Data(X, target, None if data.weight is None else np.ascontiguousarray(data.weight[:, first:last]))
 
 
 def centred(rows: Rows, table: np.ndarray, shift: np.ndarray) -> Moments:

@@ -64,9 +64,11 @@ class Rows(NamedTuple):
         if not self.fit_intercept:
             return np.zeros(n_features), np.zeros(self.n_targets)
         weight = None if self.data.weight is None else self.data.weight[0]
-        mean = np.zeros(n_features)
-        of_targets = np.zeros(self.n_targets)
         total = float(self.shape[0]) if weight is None else weight.sum()
+        if isinstance(self.data.X, CSR):
+            w = np.ones(self.shape[0]) if weight is None else weight
+            return self.sparse().T @ w / total, w @ self.targets() / total
+        mean, of_targets = np.zeros(n_features), np.zeros(self.n_targets)
         for rows in self.blocks():
             w = np.ones(rows.stop - rows.start) if weight is None else weight[rows]
             mean += w @ self.block(rows)
@@ -84,25 +86,22 @@ class Rows(NamedTuple):
         """Some rows, less ``mean``, as a dense float64 matrix; a view of X where that is it already."""
         X = self.data.X
         if isinstance(X, CSR):
-            dense = self._scipy(rows).toarray().astype(np.float64, copy=False)
+            dense = self.sparse(rows).toarray()
         else:
             dense = X[rows].astype(np.float64, copy=False)
         return dense if mean is None else dense - mean
 
     def columns(self, mean: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-        """Blocks of centred columns, their rows multiplied with the roots of the weights."""
+        """Blocks of centred columns of a dense X, their rows multiplied with the roots of the weights."""
         n_rows, n_features = self.shape
         size = max(1, BLOCK_BYTES // (8 * max(1, n_rows)))
         root = self.root_weights()[:, None]
-        X = self.data.X
-        if isinstance(X, CSR):
-            by_columns = self._scipy(slice(None)).tocsc()
         for first in range(0, n_features, size):
             chosen = slice(first, min(first + size, n_features))
-            block = by_columns[:, chosen].toarray() if isinstance(X, CSR) else X[:, chosen]
-            yield chosen, (block.astype(np.float64) - mean[chosen]) * root
+            yield chosen, (self.data.X[:, chosen].astype(np.float64) - mean[chosen]) * root
 
-    def _scipy(self, rows: Any) -> Any:
+    def sparse(self, rows: Any = None) -> Any:
+        """Some rows, or all, of a CSR X, as SciPy's, in float64."""
         X = self.data.X
         whole = sparse.csr_array((X.data, X.indices, X.indptr), shape=X.shape)
-        return whole if isinstance(rows, slice) and rows == slice(None) else whole[rows]
+        return (whole if rows is None else whole[rows]).astype(np.float64, copy=False)
