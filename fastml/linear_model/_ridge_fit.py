@@ -274,6 +274,7 @@ def _models_of(rows: Rows) -> np.ndarray:
     return models
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite is looked for by the solver
 def _centred_copy(rows: Rows) -> tuple[Rows, np.ndarray, np.ndarray]:
     """Small dense rows less their mean, which stochastic steps take many epochs to find; the means."""
     mean, target_mean = rows.means()

@@ -78,6 +78,7 @@ def pseudo_inverse(matrix: np.ndarray, right: np.ndarray, alphas: np.ndarray, ep
     return (projected / (values[kept] + alphas[:, None])) @ vectors[:, kept].T
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite is looked for at the end
 def dual_gram(rows: Rows, mean: np.ndarray) -> np.ndarray:
     """X X' of centred and weighted rows, in float64; ValueError if it is not finite."""
     if isinstance(rows.data.X, CSR):

@@ -66,6 +66,7 @@ def moments(rows: Rows) -> Moments:
     return taken
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite is looked for at the end
 def exact_moments(rows: Rows) -> Moments:
     """Moments of all rows in float64 whatever X is: leave-one-out errors divide by what differs from 1 by little."""
     if rows.data.X.dtype == np.float64:
@@ -141,6 +142,7 @@ def centred(rows: Rows, table: np.ndarray, shift: np.ndarray) -> Moments:
     )
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def sample_mean(rows: Rows) -> np.ndarray:
     """Means of a sample of the rows, as X's dtype holds them; zeros for CSR, and where nothing is centred."""
     X, target = rows.data.X, rows.data.target

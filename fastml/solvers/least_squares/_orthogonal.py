@@ -44,6 +44,7 @@ class Factors(NamedTuple):
     is_tall: bool
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite is looked for at the end
 def factors(rows: Rows) -> Factors:
     """Factorise centred, weighted rows, tall or wide.
 

@@ -58,6 +58,7 @@ class Rows(NamedTuple):
         codes = target[rows, None]
         return np.where(codes == (np.arange(self.n_targets) if self.n_targets > 1 else 1), 1.0, -1.0)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def means(self) -> tuple[np.ndarray, np.ndarray]:
         """Weighted means of features and targets; zeros without an intercept."""
         n_features = self.shape[1]
