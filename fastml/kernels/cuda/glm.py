@@ -133,6 +133,7 @@ def moments(data, shift, out, weighting=-1, rows=None):
             weighted = weighted * own.astype(X.dtype)
         with np.errstate(all="ignore"):
             out[...] += columns.T @ weighted
+    _make_symmetric(out[: n + 1])
 
 
 class _Pass:
