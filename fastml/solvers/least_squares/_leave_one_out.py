@@ -51,18 +51,19 @@ class LeaveOneOut(NamedTuple):
     def errors(self, alphas: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Errors of rows left out, times the roots of their weights: (n, n_targets, n_alphas) of a block at a time."""
         inverse = 1.0 / (self.values[:, None] + alphas)
+        each = (self.projected[:, :, None] * inverse[:, None, :]).reshape(len(inverse), -1)
         root, rows = self.rows.root_weights(), self.rows
         share = 1.0 / (root @ root) if rows.fit_intercept else 0.0
         if not self.rows.is_tall:
             for chosen in rows.blocks():
                 vectors = self.vectors[chosen]
-                solved = np.einsum("ij,jk,jl->ikl", vectors, self.projected, inverse, optimize=True)
+                solved = (vectors @ each).reshape(-1, rows.n_targets, len(alphas))
                 yield chosen, solved / (vectors**2 @ inverse)[:, None]
             return
         for chosen in rows.blocks():
             coordinates = rows.block(chosen, self.mean) @ self.vectors
             of_rows = root[chosen, None]
-            fitted = np.einsum("ij,jk,jl->ikl", coordinates, self.projected, inverse, optimize=True)
+            fitted = (coordinates @ each).reshape(-1, rows.n_targets, len(alphas))
             residual = (rows.targets(chosen) - self.target_mean)[:, :, None] - fitted
             kept = 1.0 - of_rows**2 * (coordinates**2 @ inverse + share)
             yield chosen, of_rows[:, :, None] * residual / kept[:, None]
