@@ -26,7 +26,7 @@ static size_t OF(dense_bytes, KIND)(const glm_job *job) {
 /* Panel by panel of each chunk: vector by vector of features, the columns' beside each other. */
 static void OF(dense_pack, KIND)(const glm_job *job) {
     const glm_layout layout = OF(dense_layout, KIND)(job);
-    const ptrdiff_t n_features = job->x.n_features, last = OF(last_vector, KIND)(n_features);
+    const ptrdiff_t n_features = job->x.n_features;
     for (ptrdiff_t begin = 0; begin < layout.n_columns; begin += layout.chunk_columns) {
         const ptrdiff_t n = glm_smaller(layout.chunk_columns, layout.n_columns - begin);
         for (ptrdiff_t p = 0; glm_panel(n, p) < n; p++) {
@@ -38,9 +38,9 @@ static void OF(dense_pack, KIND)(const glm_job *job) {
                     job->weights + (k * job->n_columns + place % job->n_columns) * (n_features + 1);
                 for (ptrdiff_t j = 0; j < layout.width; j += LANES)
                     for (ptrdiff_t l = 0; l < LANES; l++) {
-                        ptrdiff_t feature = glm_smaller(j, last) + l;
+                        ptrdiff_t feature = j + l - layout.shift;
                         packed[j * width + c * LANES + l] =
-                            feature >= j && feature < n_features ? (REAL)weights[feature] : (REAL)0.0;
+                            feature >= 0 && feature < n_features ? (REAL)weights[feature] : (REAL)0.0;
                     }
             }
         }
@@ -72,21 +72,24 @@ static void OF(dense_run, KIND)(const glm_job *job, int share) {
                          lines};
         for (ptrdiff_t begin = 0; begin < layout.n_columns; begin += layout.chunk_columns) {
             const ptrdiff_t n = glm_smaller(layout.chunk_columns, layout.n_columns - begin);
+            if (glm_left_out(job, begin / job->n_columns, n / job->n_columns, i, n_rows))
+                continue;
             for (ptrdiff_t p = 0; glm_panel(n, p) < n; p++) {
                 const ptrdiff_t c = glm_panel(n, p);
-                OF(forward,
-                   KIND)(x, n_rows, n_features, (const REAL *)job->scratch + (begin + c) * layout.width,
-                         (REAL *)parts.margins + c * layout.stride, layout.stride, parts.tile,
-                         OF(next_lines, KIND)(&next, n_rows, &layout), (int)(glm_panel(n, p + 1) - c));
+                OF(forward, KIND)(x, n_rows, n_features, layout.shift,
+                                  (const REAL *)job->scratch + (begin + c) * layout.width,
+                                  (REAL *)parts.margins + c * layout.stride, layout.stride, parts.tile,
+                                  OF(next_lines, KIND)(&next, n_rows, &layout),
+                                  (int)(glm_panel(n, p + 1) - c));
             }
             OF(finish_chunk, KIND)(job, &layout, &parts, begin / job->n_columns, n / job->n_columns, i,
                                    n_rows);
             for (ptrdiff_t p = 0; job->gradient && glm_panel(n, p) < n; p++) {
                 const ptrdiff_t c = glm_panel(n, p);
-                OF(backward, KIND)(x, n_rows, n_features, (const REAL *)parts.margins + c * layout.stride,
-                                   layout.stride, parts.sums + (begin + c) * layout.width, layout.width,
-                                   OF(next_lines, KIND)(&next, n_rows, &layout),
-                                   (int)(glm_panel(n, p + 1) - c));
+                OF(backward,
+                   KIND)(x, n_rows, n_features, layout.shift, (const REAL *)parts.margins + c * layout.stride,
+                         layout.stride, parts.sums + (begin + c) * layout.width, layout.width,
+                         OF(next_lines, KIND)(&next, n_rows, &layout), (int)(glm_panel(n, p + 1) - c));
             }
         }
     }
@@ -95,18 +98,15 @@ static void OF(dense_run, KIND)(const glm_job *job, int share) {
 /* Shares in their order, whoever had which. */
 static void OF(dense_reduce, KIND)(const glm_job *job) {
     const glm_layout layout = OF(dense_layout, KIND)(job);
-    const ptrdiff_t n_features = job->x.n_features, last = OF(last_vector, KIND)(n_features);
+    const ptrdiff_t n_features = job->x.n_features;
     glm_reduce_values(job, &layout, sizeof(REAL));
     for (ptrdiff_t c = 0; job->gradient && c < layout.n_columns; c++) {
         double *gradient = glm_gradient(job, c);
         memset(gradient, 0, (size_t)n_features * sizeof(double));
         for (int s = 0; s < job->n_shares; s++) {
             const double *sums = glm_share_at(job, &layout, s, sizeof(REAL)).sums + c * layout.width;
-            for (ptrdiff_t f = 0; f < n_features; f++) {
-                /* Among the sums, a vector that overlaps the one before it stands after that one. */
-                ptrdiff_t vector = f / LANES * LANES;
-                gradient[f] += sums[vector > last ? f - last + vector : f];
-            }
+            for (ptrdiff_t f = 0; f < n_features; f++)
+                gradient[f] += sums[layout.shift + f];
         }
     }
 }
