@@ -1,11 +1,11 @@
 /* Both products of a block of dense rows, for REAL of KIND: a template. Lanes go over features, so that X is
  * read as it lies and few columns fill no vector by halves.
  *
- * Forward, a tile of TALL rows times the columns of a panel: a load of X serves all the panel's columns, one
- * of the packed weights TALL rows. The sums over lanes are taken for as many rows at once as there are lanes,
- * which are then the lanes of the margins. Backward, TALL vectors of features times the columns, summed over
- * the block's rows in registers: each row gives TALL loads and a broadcast per column. Block sums go to
- * float64.
+ * Forward, a tile of some rows times the columns of a panel: a load of X serves all the panel's columns, one
+ * of the packed weights all the rows. The sums over lanes are taken for as many rows at once as there are
+ * lanes, which are then the lanes of the margins. Backward, as many vectors of features times the columns,
+ * summed over the block's rows in registers: each row gives these loads and a broadcast per column. Block
+ * sums go to float64.
  *
  * Where rows begin at the same place of a cache line, vectors lie on lines' boundaries, and the first one of
  * a row may lack its first lanes; the last one may lack its last lanes. (A load from two lines takes twice
@@ -20,7 +20,8 @@
 #ifndef FASTML_GLM_DENSE_H
 #define FASTML_GLM_DENSE_H
 
-/* TALL x PANEL_COLUMNS sums, TALL vectors of X and one of weights fit the registers. */
+/* TALL x PANEL_COLUMNS sums, TALL vectors of X and one of weights fit the registers; so do 2 x WIDE_COLUMNS.
+ */
 #if VEC_BYTES == 64
 #define TALL 4
 #else
@@ -40,20 +41,30 @@ INLINE void glm_fetch(glm_ahead *ahead) {
     ahead->at += 64 * ahead->lines;
 }
 
+/* call(width, tall) with constants, for the width of a panel. */
+#define PANEL_CASE(call, width, tall)                                                                        \
+    case width:                                                                                              \
+        call(width, tall) break;
+#if VEC_BYTES == 64
+#define WIDE_CASES(call)                                                                                     \
+    PANEL_CASE(call, 7, 2)                                                                                   \
+    PANEL_CASE(call, 8, 2)                                                                                   \
+    PANEL_CASE(call, 9, 2)                                                                                   \
+    PANEL_CASE(call, 10, 2)                                                                                  \
+    PANEL_CASE(call, 11, 2)                                                                                  \
+    PANEL_CASE(call, 12, 2)
+#else
+#define WIDE_CASES(call)
+#endif
 #define PANEL_CASES(call)                                                                                    \
     switch (width) {                                                                                         \
-    case 1:                                                                                                  \
-        call(1) break;                                                                                       \
-    case 2:                                                                                                  \
-        call(2) break;                                                                                       \
-    case 3:                                                                                                  \
-        call(3) break;                                                                                       \
-    case 4:                                                                                                  \
-        call(4) break;                                                                                       \
-    case 5:                                                                                                  \
-        call(5) break;                                                                                       \
-    default:                                                                                                 \
-        call(6) break;                                                                                       \
+        PANEL_CASE(call, 1, TALL)                                                                            \
+        PANEL_CASE(call, 2, TALL)                                                                            \
+        PANEL_CASE(call, 3, TALL)                                                                            \
+        PANEL_CASE(call, 4, TALL)                                                                            \
+        PANEL_CASE(call, 5, TALL)                                                                            \
+        PANEL_CASE(call, 6, TALL)                                                                            \
+        WIDE_CASES(call)                                                                                     \
     }
 
 /* Which of its lanes a vector has: all, the first ones at a row's end, or the last ones at its beginning. */
@@ -80,25 +91,26 @@ INLINE VEC OF(load_lanes, KIND)(const REAL *x, ptrdiff_t n, const int part) {
 /* How many elements of a row come before its first whole vector. */
 INLINE ptrdiff_t OF(lead, KIND)(ptrdiff_t shift) { return shift ? LANES - shift : 0; }
 
-/* Sums over TALL rows; sums: LANES vectors for each column, one for each row. */
+/* Sums over `tall` rows; sums: LANES vectors for each column, one for each row. */
 INLINE void OF(forward_tile, KIND)(const REAL *const *rows, ptrdiff_t n_features, ptrdiff_t shift,
-                                   const REAL *weights, VEC *sums, glm_ahead *ahead, const int width) {
-    VEC sum[TALL][PANEL_COLUMNS], x[TALL];
+                                   const REAL *weights, VEC *sums, glm_ahead *ahead, const int width,
+                                   const int tall) {
+    VEC sum[TALL][WIDE_COLUMNS], x[TALL];
     ptrdiff_t j = OF(lead, KIND)(shift);
 #pragma GCC unroll 4
-    for (int r = 0; r < TALL; r++)
-#pragma GCC unroll 6
+    for (int r = 0; r < tall; r++)
+#pragma GCC unroll 12
         for (int c = 0; c < width; c++)
             sum[r][c] = (VEC){0};
 #define FORWARD_STEP(at, n, part)                                                                            \
-    _Pragma("GCC unroll 4") for (int r = 0; r < TALL; r++) {                                                 \
+    _Pragma("GCC unroll 4") for (int r = 0; r < tall; r++) {                                                 \
         x[r] = OF(load_lanes, KIND)(rows[r] + (at), n, part);                                                \
         if (width > 1)                                                                                       \
             KEEP_IN_REGISTER(x[r]);                                                                          \
     }                                                                                                        \
-    _Pragma("GCC unroll 6") for (int c = 0; c < width; c++) {                                                \
+    _Pragma("GCC unroll 12") for (int c = 0; c < width; c++) {                                               \
         VEC w = *(const MEM *)(weights + c * LANES);                                                         \
-        _Pragma("GCC unroll 4") for (int r = 0; r < TALL; r++) sum[r][c] += x[r] * w;                        \
+        _Pragma("GCC unroll 4") for (int r = 0; r < tall; r++) sum[r][c] += x[r] * w;                        \
     }                                                                                                        \
     weights += width * LANES;
     if (shift) {
@@ -114,8 +126,8 @@ INLINE void OF(forward_tile, KIND)(const REAL *const *rows, ptrdiff_t n_features
     }
 #undef FORWARD_STEP
 #pragma GCC unroll 4
-    for (int r = 0; r < TALL; r++)
-#pragma GCC unroll 6
+    for (int r = 0; r < tall; r++)
+#pragma GCC unroll 12
         for (int c = 0; c < width; c++)
             sums[c * LANES + r] = sum[r][c];
 }
@@ -123,14 +135,14 @@ INLINE void OF(forward_tile, KIND)(const REAL *const *rows, ptrdiff_t n_features
 /* Margins of a block's rows for one panel of columns. Rows beyond the end are the last one again. */
 INLINE void OF(forward_panel, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n_features, ptrdiff_t shift,
                                     const REAL *weights, REAL *margins, ptrdiff_t stride, VEC *sums,
-                                    glm_ahead ahead, const int width) {
+                                    glm_ahead ahead, const int width, const int tall) {
     for (ptrdiff_t i = 0; i < n_rows; i += LANES) {
 #pragma GCC unroll 1
-        for (ptrdiff_t r = 0; r < LANES; r += TALL) {
+        for (ptrdiff_t r = 0; r < LANES; r += tall) {
             const REAL *rows[TALL];
-            for (int t = 0; t < TALL; t++)
+            for (int t = 0; t < tall; t++)
                 rows[t] = x + glm_smaller(i + r + t, n_rows - 1) * n_features;
-            OF(forward_tile, KIND)(rows, n_features, shift, weights, sums + r, &ahead, width);
+            OF(forward_tile, KIND)(rows, n_features, shift, weights, sums + r, &ahead, width, tall);
         }
 #pragma GCC unroll 1
         for (int c = 0; c < width; c++)
@@ -143,8 +155,8 @@ INLINE void OF(forward_panel, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n
 INLINE void OF(backward_tile, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n_features, ptrdiff_t n,
                                     const REAL *slopes, ptrdiff_t stride, double *sums, ptrdiff_t step,
                                     glm_ahead *ahead, const int width, const int tall, const int part) {
-    VEC sum[PANEL_COLUMNS][TALL], of_x[TALL];
-#pragma GCC unroll 6
+    VEC sum[WIDE_COLUMNS][TALL], of_x[TALL];
+#pragma GCC unroll 12
     for (int c = 0; c < width; c++)
 #pragma GCC unroll 4
         for (int v = 0; v < tall; v++)
@@ -159,13 +171,13 @@ INLINE void OF(backward_tile, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n
         }
         if (part == WHOLE_VECTOR)
             glm_fetch(ahead);
-#pragma GCC unroll 6
+#pragma GCC unroll 12
         for (int c = 0; c < width; c++)
 #pragma GCC unroll 4
             for (int v = 0; v < tall; v++)
                 sum[c][v] += slopes[c * stride] * of_x[v];
     }
-#pragma GCC unroll 6
+#pragma GCC unroll 12
     for (int c = 0; c < width; c++)
 #pragma GCC unroll 4
         for (int v = 0; v < tall; v++)
@@ -174,19 +186,19 @@ INLINE void OF(backward_tile, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n
 
 INLINE void OF(backward_panel, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n_features, ptrdiff_t shift,
                                      const REAL *slopes, ptrdiff_t stride, double *sums, ptrdiff_t step,
-                                     glm_ahead ahead, const int width) {
-#define BACKWARD(at, n, tall, part)                                                                          \
+                                     glm_ahead ahead, const int width, const int tall) {
+#define BACKWARD(at, n, n_vectors, part)                                                                     \
     OF(backward_tile, KIND)(x + (at), n_rows, n_features, n, slopes, stride, sums, step, &ahead, width,      \
-                            tall, part);                                                                     \
-    sums += (tall) * LANES
+                            n_vectors, part);                                                                \
+    sums += (n_vectors) * LANES
     ptrdiff_t j = OF(lead, KIND)(shift);
     if (shift) {
         BACKWARD(0, j, 1, LAST_LANES);
     }
-    for (; j + TALL * LANES <= n_features; j += TALL * LANES) {
-        BACKWARD(j, LANES, TALL, WHOLE_VECTOR);
+    for (; j + tall * LANES <= n_features; j += tall * LANES) {
+        BACKWARD(j, LANES, tall, WHOLE_VECTOR);
     }
-    for (; TALL > 2 && j + 2 * LANES <= n_features; j += 2 * LANES) {
+    for (; tall > 2 && j + 2 * LANES <= n_features; j += 2 * LANES) {
         BACKWARD(j, LANES, 2, WHOLE_VECTOR);
     }
     for (; j + LANES <= n_features; j += LANES) {
@@ -201,8 +213,8 @@ INLINE void OF(backward_panel, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t 
 static void OF(forward, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n_features, ptrdiff_t shift,
                               const REAL *weights, REAL *margins, ptrdiff_t stride, VEC *sums,
                               glm_ahead ahead, int width) {
-#define FORWARD_CASE(width)                                                                                  \
-    OF(forward_panel, KIND)(x, n_rows, n_features, shift, weights, margins, stride, sums, ahead, width);
+#define FORWARD_CASE(width, tall)                                                                            \
+    OF(forward_panel, KIND)(x, n_rows, n_features, shift, weights, margins, stride, sums, ahead, width, tall);
     PANEL_CASES(FORWARD_CASE)
 #undef FORWARD_CASE
 }
@@ -210,8 +222,8 @@ static void OF(forward, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n_featu
 static void OF(backward, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n_features, ptrdiff_t shift,
                                const REAL *slopes, ptrdiff_t stride, double *sums, ptrdiff_t step,
                                glm_ahead ahead, int width) {
-#define BACKWARD_CASE(width)                                                                                 \
-    OF(backward_panel, KIND)(x, n_rows, n_features, shift, slopes, stride, sums, step, ahead, width);
+#define BACKWARD_CASE(width, tall)                                                                           \
+    OF(backward_panel, KIND)(x, n_rows, n_features, shift, slopes, stride, sums, step, ahead, width, tall);
     PANEL_CASES(BACKWARD_CASE)
 #undef BACKWARD_CASE
 }

@@ -231,6 +231,26 @@ def test_folds_that_hold_out_runs_of_rows(backend, index):
             np.testing.assert_allclose(backend.arrays.fetch(ours), wanted, rtol=1e-11, atol=1e-10)
 
 
+@pytest.mark.parametrize(("n_columns", "n_models"), [(7, 1), (10, 2), (12, 1)])
+def test_rows_that_no_cache_holds(n_columns, n_models):
+    """68 MB, the same thousand rows again and again: as many times their losses."""
+    from fastml.kernels.cpu import glm
+
+    rng = np.random.default_rng(0)
+    few, times = rng.standard_normal((1000, 192)).astype(np.float32), 88
+    target = rng.integers(0, n_columns, 1000).astype(np.int32)
+    rule, models = Rule("multinomial", n_columns), new_models(n_models)
+    weights = rng.standard_normal((n_models * n_columns, 193)) / 10
+    value, gradient = filled(n_models), filled(weights.shape)
+    glm.evaluate(
+        Data(np.tile(few, (times, 1)), np.tile(target, times)), rule, models, weights, value, gradient
+    )
+    wanted_value, wanted = filled(n_models), filled(weights.shape)
+    reference.evaluate(Data(few.astype(np.float64), target), rule, models, weights, wanted_value, wanted)
+    np.testing.assert_allclose(value, times * wanted_value, rtol=1e-5)
+    np.testing.assert_allclose(gradient, times * wanted, atol=1e-5 * times * np.abs(wanted).max())
+
+
 @pytest.mark.parametrize("n_features", [16, 48, 112])
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_results_do_not_depend_on_where_in_a_cache_line_rows_begin(n_features, dtype):
