@@ -136,6 +136,11 @@ def mnist_10000() -> Data:
     return Data(X[:10_000], y[:10_000], X_test, y_test)
 
 
+def mnist_5000() -> Data:
+    X, y, X_test, y_test = mnist()
+    return Data(X[:5_000], y[:5_000], X_test, y_test)
+
+
 @lru_cache(maxsize=1)
 def regression() -> Data:
     rng = np.random.default_rng(0)
@@ -261,6 +266,41 @@ RIDGE_IRIS = tuple(
 )
 RIDGE = (RIDGE_DENSE, RIDGE_CV_DENSE, *RIDGE_IRIS)
 
+LOGREG_MNIST = Workload(
+    "logreg-mnist",
+    "LogisticRegression, L-BFGS, 100 iterations: MNIST, 60,000 × 784 float32, 10 classes",
+    mnist,
+    "LogisticRegression",
+    {"max_iter": 100},
+    rounds=2,
+)
+LOGREG_DENSE = Workload(
+    "logreg-dense",
+    "LogisticRegression, L-BFGS: dense 1,000,000 × 100 float32, 2 classes",
+    dense,
+    "LogisticRegression",
+    {},
+)
+LOGREG_CV = Workload(
+    "logreg-cv",
+    "LogisticRegressionCV, 10 values of C, 5 folds: MNIST's first 5,000, 10 classes",
+    mnist_5000,
+    "LogisticRegressionCV",
+    {"Cs": 10, "cv": 5, "l1_ratios": (0,), "scoring": "accuracy", "use_legacy_attributes": False},
+    peer_jobs=N_THREADS,
+    rounds=1,
+)
+LOGREG_IRIS = Workload(
+    "logreg-iris",
+    "LogisticRegression, L-BFGS: iris, 150 × 4 float64, 3 classes",
+    iris,
+    "LogisticRegression",
+    {"max_iter": 1000},
+    rounds=51,
+    statistic="median",
+)
+LOGREG = (LOGREG_MNIST, LOGREG_DENSE, LOGREG_CV, LOGREG_IRIS)
+
 CENSUS = {"C": 1, "gamma": 0.05}
 IMAGES = {"C": 10, "gamma": 0.02}
 SVC_A9A_DENSE = Workload(
@@ -309,4 +349,4 @@ SVC_SMALL = tuple(
 SVM_LARGE = (SVC_A9A_DENSE, SVC_A9A_SPARSE, SVC_MNIST, SVC_MNIST_10000, SVR)
 SVM = (*SVM_LARGE, *SVC_SMALL)
 LINEAR_SVM = (LINEAR_SVC_A9A, LINEAR_SVC_A9A_DUAL, LINEAR_SVC_IRIS)
-BY_NAME = {workload.name: workload for workload in (*SGD, *SAGA, *RIDGE, *SVM, *LINEAR_SVM)}
+BY_NAME = {workload.name: workload for workload in (*SGD, *SAGA, *LOGREG, *RIDGE, *SVM, *LINEAR_SVM)}

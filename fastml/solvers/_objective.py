@@ -75,10 +75,9 @@ class Objective:
         value = loss * self.scale
         gradient *= self.scale
         if self.l2 != 0.0:
-            penalised = self.l2 * weights
-            penalised[:, -1] = 0.0
-            value += 0.5 * float((penalised * weights).sum())
-            gradient += penalised
+            coef = weights[:, :-1]
+            value += 0.5 * self.l2 * float(np.einsum("ij,ij->", coef, coef))
+            gradient[:, :-1] += self.l2 * coef
         if not self.fit_intercept:
             gradient[:, -1] = 0.0
         return value, gradient.ravel()

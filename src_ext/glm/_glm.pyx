@@ -55,6 +55,12 @@ cdef extern from "glm.h":
     ctypedef struct glm_kernels:
         const glm_passes *passes[6]
 
+    ctypedef struct glm_queue:
+        pass
+
+    void glm_begin(glm_queue *queue, const glm_passes *passes, const glm_job *job) nogil
+    void glm_work(glm_queue *queue) noexcept nogil
+
     const glm_kernels *GLM_KERNELS(int level) nogil
 
 cdef enum Pass:
@@ -73,17 +79,19 @@ cdef int MULTINOMIAL = LOSS_CODES["multinomial"]
 cdef int SQUARED_ERROR = LOSS_CODES["squared_error"]
 
 
-cdef struct Shared:
-    const glm_passes *passes
-    const glm_job *job
+# Shares of dense rows for each thread, if each has so many rows: its sums are as many numbers as a few rows'.
+cdef int SHARES_PER_THREAD = 4
+cdef Py_ssize_t LEAST_ROWS_PER_SHARE = 1000
 
 
-cdef void run_share(void *context, int share, int n_shares) noexcept nogil:
-    cdef Shared *shared = <Shared *> context
-    if shared.job.hessian == NULL:
-        shared.passes.run(shared.job, share)
-    else:
-        shared.passes.hessian_run(shared.job, share)
+cdef void work(void *queue, int thread, int n_threads) noexcept nogil:
+    glm_work(<glm_queue *> queue)
+
+
+cdef int shares_of(const glm_job *job, int n_threads) noexcept:
+    if job.hessian != NULL or job.x.indptr != NULL:
+        return n_threads
+    return n_threads * <int> max(1, min(SHARES_PER_THREAD, job.x.n_rows // (LEAST_ROWS_PER_SHARE * n_threads)))
 
 
 cdef void *matrix_of(array, int type_number, Py_ssize_t n_rows, Py_ssize_t n_columns, str name) except? NULL:
@@ -137,12 +145,11 @@ cdef int take_rule(rule, glm_job *job, bint curvature) except -1:
 
 cdef int run(const glm_passes *passes, glm_job *job, int n_threads) except -1:
     """Allocate, and pass over the rows."""
-    cdef Shared shared
+    cdef glm_queue queue
     cdef int reserved
     cdef size_t size
-    shared.passes = passes
-    shared.job = job
-    job.n_shares = n_threads
+    job.n_shares = shares_of(job, n_threads)
+    glm_begin(&queue, passes, job)
     size = passes.scratch(job) if job.hessian == NULL else passes.hessian_scratch(job)
     if posix_memalign(&job.scratch, 64, size):
         raise MemoryError(f"{size} bytes for the sums of {job.n_active} models")
@@ -150,7 +157,7 @@ cdef int run(const glm_passes *passes, glm_job *job, int n_threads) except -1:
         if job.hessian == NULL:
             passes.pack(job)
         reserved = _runtime.reserve(n_threads, n_threads)
-        _runtime.fork_join(run_share, &shared, n_threads, reserved)
+        _runtime.fork_join(work, &queue, n_threads, reserved)
         _runtime.release(reserved)
         if job.hessian == NULL:
             passes.reduce(job)

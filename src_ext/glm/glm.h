@@ -2,6 +2,7 @@
 #ifndef FASTML_GLM_H
 #define FASTML_GLM_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -65,6 +66,26 @@ typedef struct {
 typedef struct {
     const glm_passes *passes[6]; /* dense f32, f64; CSR f32 i32, i64; CSR f64 i32, i64 */
 } glm_kernels;
+
+/* The shares of a pass, which threads take as they come to be idle: whoever loses its processor for a while
+   keeps the others waiting for one share at most. What is summed up in which order does not depend on it. */
+typedef struct {
+    const glm_passes *passes;
+    const glm_job *job;
+    atomic_int next;
+} glm_queue;
+
+static inline void glm_begin(glm_queue *queue, const glm_passes *passes, const glm_job *job) {
+    queue->passes = passes;
+    queue->job = job;
+    atomic_init(&queue->next, 0);
+}
+
+static inline void glm_work(glm_queue *queue) {
+    void (*run)(const glm_job *, int) = queue->job->hessian ? queue->passes->hessian_run : queue->passes->run;
+    for (int share; (share = atomic_fetch_add(&queue->next, 1)) < queue->job->n_shares;)
+        run(queue->job, share);
+}
 
 FASTML_DECLARE(glm_kernels, glm_kernels);
 #define GLM_KERNELS(level) FASTML_SELECT(glm_kernels, level)

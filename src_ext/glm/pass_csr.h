@@ -150,6 +150,8 @@ static void OF(csr_run, VARIANT)(const glm_job *job, int share) {
         const ptrdiff_t n_rows = glm_smaller(layout.block_rows, end - i);
         for (ptrdiff_t begin = 0; begin < layout.n_columns; begin += layout.chunk_columns) {
             const ptrdiff_t n = glm_smaller(layout.chunk_columns, layout.n_columns - begin);
+            if (glm_left_out(job, begin / job->n_columns, n / job->n_columns, i, n_rows))
+                continue;
             const ptrdiff_t table = OF(csr_table, VARIANT)(job, &layout, begin);
             const double *weights = (const double *)job->scratch + table;
             double *sums = parts.sums + table;

@@ -26,11 +26,12 @@ static size_t OF(dense_bytes, KIND)(const glm_job *job) {
 /* Panel by panel of each chunk: vector by vector of features, the columns' beside each other. */
 static void OF(dense_pack, KIND)(const glm_job *job) {
     const glm_layout layout = OF(dense_layout, KIND)(job);
-    const ptrdiff_t n_features = job->x.n_features, last = OF(last_vector, KIND)(n_features);
+    const ptrdiff_t n_features = job->x.n_features;
     for (ptrdiff_t begin = 0; begin < layout.n_columns; begin += layout.chunk_columns) {
         const ptrdiff_t n = glm_smaller(layout.chunk_columns, layout.n_columns - begin);
-        for (ptrdiff_t p = 0; glm_panel(n, p) < n; p++) {
-            const ptrdiff_t first = begin + glm_panel(n, p), width = begin + glm_panel(n, p + 1) - first;
+        for (ptrdiff_t p = 0; glm_panel(&layout, n, p) < n; p++) {
+            const ptrdiff_t first = begin + glm_panel(&layout, n, p),
+                            width = begin + glm_panel(&layout, n, p + 1) - first;
             REAL *packed = (REAL *)job->scratch + first * layout.width;
             for (ptrdiff_t c = 0; c < width; c++) {
                 const ptrdiff_t place = first + c, k = job->active[place / job->n_columns];
@@ -38,19 +39,24 @@ static void OF(dense_pack, KIND)(const glm_job *job) {
                     job->weights + (k * job->n_columns + place % job->n_columns) * (n_features + 1);
                 for (ptrdiff_t j = 0; j < layout.width; j += LANES)
                     for (ptrdiff_t l = 0; l < LANES; l++) {
-                        ptrdiff_t feature = glm_smaller(j, last) + l;
+                        ptrdiff_t feature = j + l - layout.shift;
                         packed[j * width + c * LANES + l] =
-                            feature >= j && feature < n_features ? (REAL)weights[feature] : (REAL)0.0;
+                            feature >= 0 && feature < n_features ? (REAL)weights[feature] : (REAL)0.0;
                     }
             }
         }
     }
 }
 
+/* Rows of a tile that a panel of so many columns has. */
+INLINE ptrdiff_t OF(rows_together, KIND)(ptrdiff_t width) { return width > PANEL_COLUMNS ? 2 : TALL; }
+
 /* The lines of the next block that one reading of this one brings. */
-INLINE glm_ahead OF(next_lines, KIND)(glm_next *next, ptrdiff_t n_rows, const glm_layout *layout) {
+INLINE glm_ahead OF(next_lines, KIND)(glm_next *next, ptrdiff_t n_rows, const glm_layout *layout,
+                                      ptrdiff_t width) {
+    const ptrdiff_t tall = OF(rows_together, KIND)(width);
     glm_ahead ahead = {next->at, next->at < next->end ? next->lines : 0};
-    next->at += n_rows * layout->width / (TALL * LANES) * next->lines * 64;
+    next->at += n_rows * layout->width / (tall * LANES) * next->lines * 64;
     return ahead;
 }
 
@@ -62,8 +68,9 @@ static void OF(dense_run, KIND)(const glm_job *job, int share) {
     const ptrdiff_t end =
         glm_smaller(job->x.n_rows, n_blocks * (share + 1) / job->n_shares * layout.block_rows);
     const ptrdiff_t n_readings =
-        (layout.n_columns + PANEL_COLUMNS - 1) / PANEL_COLUMNS * (job->gradient ? 2 : 1);
-    const int lines = (int)(1 + (TALL * VEC_BYTES / 64 - 1) / glm_larger(1, n_readings));
+        (layout.n_columns + layout.panel_columns - 1) / layout.panel_columns * (job->gradient ? 2 : 1);
+    const ptrdiff_t tall = OF(rows_together, KIND)(glm_smaller(layout.chunk_columns, layout.panel_columns));
+    const int lines = (int)(1 + (tall * VEC_BYTES / 64 - 1) / glm_larger(1, n_readings));
     memset(parts.sums, 0, (size_t)((char *)parts.margins - (char *)parts.sums));
     for (ptrdiff_t i = first_row; i < end; i += layout.block_rows) {
         const REAL *x = (const REAL *)job->x.data + i * n_features;
@@ -72,21 +79,26 @@ static void OF(dense_run, KIND)(const glm_job *job, int share) {
                          lines};
         for (ptrdiff_t begin = 0; begin < layout.n_columns; begin += layout.chunk_columns) {
             const ptrdiff_t n = glm_smaller(layout.chunk_columns, layout.n_columns - begin);
-            for (ptrdiff_t p = 0; glm_panel(n, p) < n; p++) {
-                const ptrdiff_t c = glm_panel(n, p);
+            if (glm_left_out(job, begin / job->n_columns, n / job->n_columns, i, n_rows))
+                continue;
+            for (ptrdiff_t p = 0; glm_panel(&layout, n, p) < n; p++) {
+                const ptrdiff_t c = glm_panel(&layout, n, p);
                 OF(forward,
-                   KIND)(x, n_rows, n_features, (const REAL *)job->scratch + (begin + c) * layout.width,
+                   KIND)(x, n_rows, n_features, layout.shift,
+                         (const REAL *)job->scratch + (begin + c) * layout.width,
                          (REAL *)parts.margins + c * layout.stride, layout.stride, parts.tile,
-                         OF(next_lines, KIND)(&next, n_rows, &layout), (int)(glm_panel(n, p + 1) - c));
+                         OF(next_lines, KIND)(&next, n_rows, &layout, glm_panel(&layout, n, p + 1) - c),
+                         (int)(glm_panel(&layout, n, p + 1) - c));
             }
             OF(finish_chunk, KIND)(job, &layout, &parts, begin / job->n_columns, n / job->n_columns, i,
                                    n_rows);
-            for (ptrdiff_t p = 0; job->gradient && glm_panel(n, p) < n; p++) {
-                const ptrdiff_t c = glm_panel(n, p);
-                OF(backward, KIND)(x, n_rows, n_features, (const REAL *)parts.margins + c * layout.stride,
-                                   layout.stride, parts.sums + (begin + c) * layout.width, layout.width,
-                                   OF(next_lines, KIND)(&next, n_rows, &layout),
-                                   (int)(glm_panel(n, p + 1) - c));
+            for (ptrdiff_t p = 0; job->gradient && glm_panel(&layout, n, p) < n; p++) {
+                const ptrdiff_t c = glm_panel(&layout, n, p);
+                OF(backward,
+                   KIND)(x, n_rows, n_features, layout.shift, (const REAL *)parts.margins + c * layout.stride,
+                         layout.stride, parts.sums + (begin + c) * layout.width, layout.width,
+                         OF(next_lines, KIND)(&next, n_rows, &layout, glm_panel(&layout, n, p + 1) - c),
+                         (int)(glm_panel(&layout, n, p + 1) - c));
             }
         }
     }
@@ -95,18 +107,15 @@ static void OF(dense_run, KIND)(const glm_job *job, int share) {
 /* Shares in their order, whoever had which. */
 static void OF(dense_reduce, KIND)(const glm_job *job) {
     const glm_layout layout = OF(dense_layout, KIND)(job);
-    const ptrdiff_t n_features = job->x.n_features, last = OF(last_vector, KIND)(n_features);
+    const ptrdiff_t n_features = job->x.n_features;
     glm_reduce_values(job, &layout, sizeof(REAL));
     for (ptrdiff_t c = 0; job->gradient && c < layout.n_columns; c++) {
         double *gradient = glm_gradient(job, c);
         memset(gradient, 0, (size_t)n_features * sizeof(double));
         for (int s = 0; s < job->n_shares; s++) {
             const double *sums = glm_share_at(job, &layout, s, sizeof(REAL)).sums + c * layout.width;
-            for (ptrdiff_t f = 0; f < n_features; f++) {
-                /* Among the sums, a vector that overlaps the one before it stands after that one. */
-                ptrdiff_t vector = f / LANES * LANES;
-                gradient[f] += sums[vector > last ? f - last + vector : f];
-            }
+            for (ptrdiff_t f = 0; f < n_features; f++)
+                gradient[f] += sums[layout.shift + f];
         }
     }
 }

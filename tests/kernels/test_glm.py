@@ -8,6 +8,7 @@ from glm_problems import (
     Sizes,
     assert_keeps_the_contract,
     assert_within,
+    csr_of,
     draw_dense,
     expected,
     filled,
@@ -171,7 +172,7 @@ def test_margins_that_overflow(backend, loss, n_features):
 def test_many_rows(backend, n_columns, index):
     """More than one block, share and chunk."""
     if device_of(backend) == "cuda":
-        n_rows, n_features, n_models = 100, 10, 2
+        n_rows, n_features, n_models = 40, 5, 2
     else:
         n_rows, n_features, n_models = 5000, 130, 12
     rng = np.random.default_rng(0)
@@ -201,6 +202,80 @@ def test_many_rows(backend, n_columns, index):
     for again in outcomes[1:]:
         assert_array_equal(again[0], outcomes[0][0])
         assert_array_equal(again[1], outcomes[0][1])
+
+
+@pytest.mark.parametrize("index", [None, np.int32])
+def test_folds_that_hold_out_runs_of_rows(backend, index):
+    """Whole blocks of rows count for some models and for others not."""
+    n_rows, n_features, n_columns = (24, 2, 2) if device_of(backend) == "cuda" else (3000, 20, 7)
+    rng = np.random.default_rng(0)
+    X = draw_dense(rng, (n_rows, n_features), np.dtype("f8"), 1.0, 0.5)
+    X = X if index is None else csr_of(X, index)
+    rule, models = Rule("multinomial", n_columns), new_models(4)
+    models["weighting"] = [0, 1, 2, -1]
+    weight = (np.arange(n_rows) * 3 // n_rows != np.arange(3)[:, None]).astype(np.float64)
+    data = Data(X, rng.integers(0, n_columns, n_rows).astype(np.int32), weight)
+    weights, vectors = rng.standard_normal((2, 4 * n_columns, n_features + 1))
+    value, gradient, product = (np.zeros(shape) for shape in (4, weights.shape, weights.shape))
+    prediction = reference.prediction_like(data, rule, 4)
+    reference.evaluate(data, rule, models, weights, value, gradient, prediction)
+    reference.hessian_product(data, rule, models, prediction, vectors, product)
+    given_data, send = sent(backend, data), backend.arrays.send
+    for keeps in (False, True):
+        got = [send(filled(array.shape)) for array in (value, gradient, product)]
+        kept = send(np.full(prediction.shape, np.nan)) if keeps else None
+        backend.glm.evaluate(given_data, rule, models, send(weights), got[0], got[1], kept)
+        if keeps:
+            backend.glm.hessian_product(given_data, rule, models, kept, send(vectors), got[2])
+        for ours, wanted in zip(got[: 2 + keeps], (value, gradient, product)):
+            np.testing.assert_allclose(backend.arrays.fetch(ours), wanted, rtol=1e-11, atol=1e-10)
+
+
+@pytest.mark.parametrize(("n_columns", "n_models"), [(7, 1), (10, 2), (12, 1)])
+def test_rows_that_no_cache_holds(n_columns, n_models):
+    """68 MB, the same thousand rows again and again: as many times their losses."""
+    from fastml.kernels.cpu import glm
+
+    rng = np.random.default_rng(0)
+    few, times = rng.standard_normal((1000, 192)).astype(np.float32), 88
+    target = rng.integers(0, n_columns, 1000).astype(np.int32)
+    rule, models = Rule("multinomial", n_columns), new_models(n_models)
+    weights = rng.standard_normal((n_models * n_columns, 193)) / 10
+    value, gradient = filled(n_models), filled(weights.shape)
+    glm.evaluate(
+        Data(np.tile(few, (times, 1)), np.tile(target, times)), rule, models, weights, value, gradient
+    )
+    wanted_value, wanted = filled(n_models), filled(weights.shape)
+    reference.evaluate(Data(few.astype(np.float64), target), rule, models, weights, wanted_value, wanted)
+    np.testing.assert_allclose(value, times * wanted_value, rtol=1e-5)
+    np.testing.assert_allclose(gradient, times * wanted, atol=1e-5 * times * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("n_features", [16, 48, 112])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_results_do_not_depend_on_where_in_a_cache_line_rows_begin(n_features, dtype):
+    from fastml.kernels.cpu import glm
+
+    rng = np.random.default_rng(0)
+    n_rows, rule, models = 150, Rule("multinomial", 3), new_models(1)
+    X = rng.standard_normal((n_rows, n_features)).astype(dtype)
+    target = rng.integers(0, 3, n_rows).astype(np.int32)
+    weights = rng.standard_normal((3, n_features + 1))
+    room = np.empty(X.nbytes + 128, np.uint8)
+    first = -room.ctypes.data % 64
+    outcomes = []
+    for offset in range(first, first + 64, X.itemsize):
+        moved = room[offset : offset + X.nbytes].view(dtype).reshape(X.shape)
+        moved[...] = X
+        value, gradient = filled(1), filled(weights.shape)
+        glm.evaluate(Data(moved, target), rule, models, weights, value, gradient)
+        outcomes.append(np.append(gradient, value))
+    wanted_value, wanted = filled(1), filled(weights.shape)
+    reference.evaluate(Data(X.astype(np.float64), target), rule, models, weights, wanted_value, wanted)
+    np.testing.assert_allclose(outcomes[0][:-1].reshape(wanted.shape), wanted, atol=1e-4)
+    np.testing.assert_allclose(outcomes[0][-1], wanted_value[0], rtol=1e-5)
+    for outcome in outcomes[1:]:
+        assert_array_equal(outcome, outcomes[0])
 
 
 @pytest.mark.parametrize("loss", ALL_LOSSES, ids=str)

@@ -22,7 +22,7 @@ PROBLEMS = {
     for n_classes in (2, 3)
 }
 WEIGHTS = np.random.default_rng(0).uniform(0.2, 2.0, 150)
-GRID = {"Cs": [1e-2, 1.0, 30.0], "l1_ratios": (0,), "use_legacy_attributes": False}
+GRID = {"Cs": [1e-2, 1.0, 10.0], "cv": 3, "l1_ratios": (0,), "use_legacy_attributes": False}
 each_n_classes = pytest.mark.parametrize("n_classes", PROBLEMS)
 
 
@@ -75,7 +75,7 @@ def test_what_is_fitted_is_scikit_learns(n_classes, l1_ratios, legacy, solver):
         {"scoring": "neg_brier_score"},
         {"scoring": lambda model, X, y: float(np.mean(model.predict(X) == y))},
         {"Cs": 3},
-        {"cv": 3},
+        {"cv": None},
         {"cv": KFold(4, shuffle=True, random_state=0)},
         {"cv": RepeatedStratifiedKFold(n_splits=2, n_repeats=2, random_state=0)},
         {"cv": [(np.arange(0, 150, 2), np.arange(1, 150, 2)), (np.arange(100), np.arange(100, 150))]},
@@ -147,7 +147,7 @@ def test_folds_share_their_passes(monkeypatch):
         evaluate(data, rule, models, *arguments)
 
     monkeypatch.setattr(glm, "evaluate", counted)
-    model = LogisticRegressionCV(**GRID, cv=5, scoring="neg_log_loss", refit=False).fit(X, y)
+    model = LogisticRegressionCV(**{**GRID, "cv": 5}, scoring="neg_log_loss", refit=False).fit(X, y)
     assert n_active[0] == 5
     assert sum(n_active) >= model.n_iter_.sum()
     assert len(n_active) < 0.4 * sum(n_active)

@@ -1,26 +1,17 @@
 """Logistic regressions that are interrupted, and what memory they take: X is used where it lies."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
-
 import pytest
-from fresh_interpreter import PACKAGE_FOLDER, output_of
+from fresh_interpreter import output_of
+from interrupted_fit import assert_stopped_and_unchanged
 
-# A fit stops within a second; the rest is for a machine that is busy.
-SECONDS_TO_STOP = 3.0
-
-INTERRUPTED = """
-import sys, time
-import numpy as np
-from scipy import sparse
+SET_UP = """
+import warnings
 from fastml.linear_model import LogisticRegression, LogisticRegressionCV
 
-solver, storage, n_classes, n_Cs = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+warnings.simplefilter("ignore")
+solver, storage, n_classes, n_Cs = {given}
 rng = np.random.default_rng(0)
-X = rng.standard_normal((100_000, 200), dtype=np.float32)
+X = rng.standard_normal((30_000, 200), dtype=np.float32)
 y = rng.integers(0, n_classes, len(X))
 if storage == "csr":
     X = sparse.csr_matrix(np.where(np.abs(X) > 1.5, X, 0))
@@ -30,20 +21,11 @@ if n_Cs:
 else:
     model = LogisticRegression(solver=solver, max_iter=1).fit(X[:500], y[:500])
     model.set_params(max_iter=10**6, tol=0.0)
-before = {name: np.copy(value) for name, value in vars(model).items()}
-print("fitting", flush=True)
-try:
-    model.fit(X, y)
-except KeyboardInterrupt:
-    print(time.monotonic(), flush=True)
-    assert vars(model).keys() == before.keys()
-    assert all(np.array_equal(vars(model)[name], value) for name, value in before.items())
-    print("unchanged", flush=True)
 """
 
 
 @pytest.mark.parametrize(
-    ("solver", "storage", "n_classes", "n_Cs"),
+    "given",
     [
         ("lbfgs", "dense", 2, 10_000),  # which ends soon where rounding stops it: many fits
         ("lbfgs", "csr", 10, 10_000),
@@ -53,25 +35,8 @@ except KeyboardInterrupt:
         ("saga", "dense", 10, 0),
     ],
 )
-def test_ctrl_c_stops_a_fit_and_leaves_the_estimator_as_it_was(solver, storage, n_classes, n_Cs):
-    with subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", INTERRUPTED, solver, storage, str(n_classes), str(n_Cs)],
-        env={**os.environ, "PYTHONPATH": PACKAGE_FOLDER},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout.readline() == "fitting\n"
-            time.sleep(1.0)
-            sent = time.monotonic()
-            process.send_signal(signal.SIGINT)
-            printed, _ = process.communicate(timeout=60)
-        finally:
-            process.kill()
-    stopped, outcome = printed.split()
-    assert outcome == "unchanged"
-    assert process.returncode == 0
-    assert float(stopped) - sent < SECONDS_TO_STOP
+def test_ctrl_c_stops_a_fit_and_leaves_the_estimator_as_it_was(given):
+    assert_stopped_and_unchanged(SET_UP.format(given=given))
 
 
 MEMORY = """

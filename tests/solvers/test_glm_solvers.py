@@ -95,12 +95,15 @@ def test_the_compact_inverse_hessian_is_that_of_the_recursion():
     root = rng.standard_normal((12, 12))
     curvature = root @ root.T + np.eye(12)
     memory, pairs = Memory(12, 5), []
-    for _ in range(9):  # more than it keeps
+    gradient = rng.standard_normal(12)
+    np.testing.assert_array_equal(memory.direction(gradient), -gradient)
+    for k in range(12):  # more than it keeps
         step = rng.standard_normal(12)
         change = curvature @ step
-        memory.add(step, change, step @ change)
-        pairs = [*pairs, (step, change)][-5:]
-        gradient = rng.standard_normal(12)
+        gradient = gradient + change
+        if k % 5 != 3:  # a step that is not taken into the memory
+            memory.add(step, change, step @ change, gradient)
+            pairs = [*pairs, (step, change)][-5:]
         np.testing.assert_allclose(memory.direction(gradient), -two_loops(pairs, gradient), rtol=1e-9)
     memory.forget()
     np.testing.assert_array_equal(memory.direction(gradient), -gradient)

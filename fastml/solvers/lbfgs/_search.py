@@ -117,7 +117,7 @@ def search(
             return ended(max_iter, False, _failure(max_iter, max_iter, *AT_LIMIT))
         curvature = dot(movement, change)
         if curvature > np.finfo(np.float64).eps * -slope * step.length:
-            memory.add(movement, change, curvature)
+            memory.add(movement, change, curvature, gradient)
 
 
 def _failure(n_iter: int, max_iter: int, status: int, reason: str) -> str:
