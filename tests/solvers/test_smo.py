@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis_profiles import examples
 from sklearn.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM
 from smo_problems import (
     KINDS,
@@ -34,7 +35,7 @@ from fastml.solvers.smo import _outer, _solve
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_kkt_conditions(way, kind):
-    @settings(max_examples=40)
+    @settings(max_examples=examples(40))
     @given(data(), st.sampled_from([1e-6, 1e-2, 1.0, 1e3]), st.sampled_from([1e-8, 0.3, 1e4]), st.booleans())
     def hold(xyz, C, gamma, weighted):
         X, y, z = xyz
@@ -48,7 +49,7 @@ def test_kkt_conditions(way, kind):
     hold()
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(data(), st.sampled_from([1e4, 1e6]), st.sampled_from(["svc", "svr"]))
 def test_very_large_C(xyz, C, kind):
     X, y, z = xyz
@@ -130,7 +131,7 @@ def test_as_scikit_learn(way, kind, kernel, C, dtype):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_precomputed_kernels_that_are_not_definite(way, kind):
-    @settings(max_examples=25)
+    @settings(max_examples=examples(25))
     @given(st.integers(0, 2**32 - 1), st.integers(4, 50), st.sampled_from([0.1, 1.0, 100.0]))
     def end(seed, n, C):
         rng = np.random.default_rng(seed)
