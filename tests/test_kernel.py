@@ -88,6 +88,42 @@ def test_a_function_that_does_not_compile(body):
         block(Kernel(njit(scope["bad"])))
 
 
+@njit
+def two_numbers(x, y):
+    return x[0], y[0]
+
+
+@njit
+def nothing(x, y):
+    x[0] + y[0]
+
+
+@njit
+def sometimes(x, y):
+    if x[0] > 1.0:
+        return 1.0
+    return None
+
+
+@pytest.mark.parametrize(
+    ("function", "returned"),
+    [
+        (two_numbers, r"UniTuple\(float32 x 2\)"),
+        (nothing, "None"),
+        (sometimes, "None"),
+        (njit(lambda x, y: x * y), "array"),
+        (njit(lambda x, y: 1j * x[0]), "complex"),
+    ],
+    ids=["tuple", "none", "sometimes none", "array", "complex"],
+)
+def test_a_function_that_returns_no_number(function, returned):
+    name = function.__name__
+    with pytest.raises(
+        TypeError, match=f"the function '{name}' of .*, must return a float; .* it returns .*{returned}"
+    ):
+        block(Kernel(function), X.astype("f4"))
+
+
 def test_a_division_by_zero_is_no_exception():
     assert np.all(np.isinf(block(Kernel(njit(lambda x, y: 1.0 / (x[0] - x[0]))))))
 
