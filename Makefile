@@ -14,7 +14,8 @@ BIN := $(VENV)/bin
 KERNEL_SOURCES := setup.py pyproject.toml fastml/kernels/cpu/_runtime.pxd \
 	$(shell find src_ext -name '*.pyx' -o -name '*.pxi' -o -name '*.h' -o -name '*.c' ! -name '_*.c')
 C_SOURCES := $(shell find src_ext -name '*.h' -o -name '*.c' ! -name '_*.c')
-PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+# Modules are compiled as they are imported: most of what is installed never is.
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test bench gpu lint format compile-cuda kernels-at-each-level wheel clean check
@@ -54,19 +55,22 @@ compile-cuda: $(VENV)/.installed $(VENV_CUDA)/.installed ## compile every CUDA k
 	$(VENV_CUDA)/bin/python tools/compile_cuda.py --jobs $(JOBS)
 
 # FASTML_CPU only accepts levels that the processor has, and `make test` runs at the highest of them. Simulated CUDA
-# kernels don't depend on levels.
+# kernels don't depend on levels. A level is another compilation of sources that `make test` draws for in full: here
+# Hypothesis draws a third as many examples.
 kernels-at-each-level: $(VENV)/.installed ## the CPU kernels' tests at the lower instruction-set levels of this machine
 	@set -e; \
 	levels=$$($(BIN)/python -c 'from fastml.kernels.cpu import _runtime as r; \
 	print(*(r.level_name(level) for level in range(2, r.PROCESSOR_LEVEL)))'); \
 	for level in $$levels; do \
 		echo "FASTML_CPU=$$level"; \
-		FASTML_CPU=$$level $(BIN)/pytest -n $(JOBS) --dist worksteal tests/kernels -k "not cuda"; \
+		FASTML_CPU=$$level $(BIN)/pytest -n $(JOBS) --dist worksteal --hypothesis-profile third \
+			tests/kernels -k "not cuda" --ignore tests/kernels/test_gram_custom.py; \
 	done
 
+# The set-up of $(VENV) has built in isolation, with what pyproject.toml says a build requires and nothing else.
 wheel: $(VENV)/.installed-dev ## dist/: an sdist, and the wheel built from it
 	rm -rf dist
-	$(BIN)/python -m build
+	$(BIN)/python -m build --no-isolation
 
 clean: ## remove everything built, the virtual environments too
 	rm -rf build dist *.egg-info $(VENV) $(VENV_CUDA) demo.png
@@ -103,12 +107,13 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python $(PIP_INSTALL) "fastml[dev]"
 	@touch $@
 
-# An environment of its own: where numba-cuda is installed, its simulator takes the place of Numba's. It has what
-# fastml requires, but not fastml: tools/compile_cuda.py imports that from the source tree.
-$(VENV_CUDA)/.installed: pyproject.toml
-	@$(MAKE) --no-print-directory check
-	$(PYTHON) -m venv $(VENV_CUDA)
-	$(PYTHON) -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+# An environment of its own: where numba-cuda is installed, its simulator takes the place of Numba's. It has the CUDA
+# packages, and through a path file those of $(VENV), which pip counts as installed.
+$(VENV_CUDA)/.installed: $(VENV)/.installed pyproject.toml
+	$(BIN)/python -m venv $(VENV_CUDA)
+	site_packages='import sysconfig; print(sysconfig.get_path("purelib"))'; \
+	$(BIN)/python -c "$$site_packages" > "$$($(VENV_CUDA)/bin/python -c "$$site_packages")/packages-of-fastml.pth"
+	$(BIN)/python -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
 	print(*project["dependencies"], *project["optional-dependencies"]["cuda-compile"], sep="\n")' \
 		> $(VENV_CUDA)/requirements.txt
 	$(VENV_CUDA)/bin/python $(PIP_INSTALL) --requirement $(VENV_CUDA)/requirements.txt

@@ -26,23 +26,28 @@ LEVELS = (
     else {"generic": []}
 )
 
-CFLAGS = ["-O3", "-std=c11", "-fno-math-errno", "-ffp-contract=fast", "-Wall", "-Wno-unused-function"]
+# -g0: Python's flags may ask for debug information, which is seven times as large as the code.
+CFLAGS = ["-O3", "-g0", "-std=c11", "-fno-math-errno", "-ffp-contract=fast", "-Wall", "-Wno-unused-function"]
+# Of what Cython writes: it checks arguments, lays out some arrays, and calls the kernels.
+CFLAGS_OF_BINDINGS = [*CFLAGS, "-O2"]
 
 # Families of small kernels, each with a binding of its own that src_ext/layers/_layers.pyx includes: what Cython
 # puts into an extension besides would take longer to compile than they do.
 SMALL_FAMILIES = ("gather", "pool", "activation", "normalization", "optimizer")
 
-# family -> the C files compiled once per level, and those compiled once.
+# family -> the C files compiled once per level, and those compiled once. Those that take longest come first.
 FAMILIES = {
-    "runtime": ([], ["threads.c", "program.c", "../simd/dispatch.c"]),
-    "gram": (["gram.c"], ["expansion.c"]),
     "sgd": (["sgd.c"], ["shuffle.c", "stream.c"]),
-    "smo": (["smo.c"], ["select.c"]),
+    "sag": (["sag.c"], []),
+    "glm": (["glm.c", "moments.c"], []),
     "dual_cd": (["dual_cd.c"], []),
+    "gram": (["gram.c"], ["expansion.c"]),
     "newton": (["newton.c"], []),
-    "dense": (["dense.c"], []),
     "conv": (["conv.c"], []),
+    "dense": (["dense.c"], []),
     "layers": ([f"../{family}/{family}.c" for family in SMALL_FAMILIES], []),
+    "smo": (["smo.c"], ["select.c"]),
+    "runtime": ([], ["threads.c", "program.c", "../simd/dispatch.c"]),
 }
 
 
@@ -51,48 +56,61 @@ def source(family: str, name: str) -> Path:
 
 
 def extension(family: str) -> Extension:
-    per_level, once = ([source(family, name) for name in names] for names in FAMILIES[family])
+    per_level = [source(family, name) for name in FAMILIES[family][0]]
     folder = SRC / family
     return Extension(
         f"fastml.kernels.cpu._{family}",
-        [
-            str(folder / f"_{family}.pyx"),
-            *map(str, once),
-        ],
+        [str(folder / f"_{family}.pyx")],
         include_dirs=[
             *(str(SRC / shared) for shared in ("simd", "runtime", "linear")),
             *sorted({str(folder), *(str(file.parent) for file in per_level)}),
             np.get_include(),
         ],
-        depends=[str(header) for header in SRC.glob("*/*.h")] + list(map(str, per_level)),
+        depends=[
+            *(str(header) for header in SRC.glob("*/*.h")),
+            *(str(folder / name) for names in FAMILIES[family] for name in names),
+        ],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-        extra_compile_args=[*CFLAGS, "-pthread"],
+        extra_compile_args=[*CFLAGS_OF_BINDINGS, "-pthread"],
         extra_link_args=["-pthread"],
     )
 
 
 class build_kernels(build_ext):
-    """build_ext that also compiles each family's per-level sources, once per level; families side by side."""
+    """build_ext that also compiles each family's C files, once per level or once; all of them side by side."""
 
     def finalize_options(self):
         super().finalize_options()
         self.parallel = self.parallel or os.cpu_count()
 
-    def build_extension(self, ext):
-        family = ext.name.rpartition("._")[2]
+    def build_extensions(self):
         # Threads only wait here: the compilers are processes.
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            objects = pool.map(lambda level: self._compile_level(ext, family, level), LEVELS)
-            ext.extra_objects = [built for of_level in objects for built in of_level]
+            self.objects = {
+                ext.name: [pool.submit(self._compile, *unit) for unit in self._units(ext)]
+                for ext in self.extensions
+            }
+            super().build_extensions()
+
+    def build_extension(self, ext):
+        ext.extra_objects = [built for unit in self.objects[ext.name] for built in unit.result()]
         super().build_extension(ext)
 
-    def _compile_level(self, ext, family, level):
+    def _units(self, ext):
+        """What to compile for a family besides its binding: (extension, C file, level or None)."""
+        family = ext.name.rpartition("._")[2]
+        per_level, once = ([source(family, name) for name in names] for names in FAMILIES[family])
+        return [(ext, file, level) for file in per_level for level in LEVELS] + [
+            (ext, file, None) for file in once
+        ]
+
+    def _compile(self, ext, file, level):
         return self.compiler.compile(
-            [str(source(family, name)) for name in FAMILIES[family][0]],
-            output_dir=str(Path(self.build_temp) / level),
-            macros=[("FASTML_LEVEL", level)],
+            [str(file)],
+            output_dir=str(Path(self.build_temp) / (level or "")),
+            macros=[("FASTML_LEVEL", level)] if level else [],
             include_dirs=ext.include_dirs,
-            extra_postargs=[*CFLAGS, "-fPIC", *LEVELS[level]],
+            extra_postargs=[*CFLAGS, "-fPIC", "-pthread", *LEVELS.get(level, [])],
             depends=ext.depends,
         )
 

@@ -91,6 +91,20 @@ def dense() -> Data:
 
 
 @lru_cache(maxsize=1)
+def dense_values() -> Data:
+    """`dense`'s rows, with real targets."""
+    rng = np.random.default_rng(0)
+    n_rows = scaled(1_000_000)
+    X = rng.standard_normal((n_rows, 100), dtype="f")
+    return Data(X, X @ rng.standard_normal(100, dtype="f") + 3 * rng.standard_normal(n_rows, dtype="f"))
+
+
+def iris_values() -> Data:
+    X, y, *_ = iris()
+    return Data(X, y.astype(np.float64))
+
+
+@lru_cache(maxsize=1)
 def csr() -> Data:
     """Rows of 50 draws among 100,000 columns, by Zipf's law; a column drawn twice in a row is summed."""
     rng = np.random.default_rng(0)
@@ -120,6 +134,11 @@ def dense_a9a() -> Data:
 def mnist_10000() -> Data:
     X, y, X_test, y_test = mnist()
     return Data(X[:10_000], y[:10_000], X_test, y_test)
+
+
+def mnist_5000() -> Data:
+    X, y, X_test, y_test = mnist()
+    return Data(X[:5_000], y[:5_000], X_test, y_test)
 
 
 @lru_cache(maxsize=1)
@@ -207,6 +226,81 @@ LINEAR_SVC_IRIS = Workload(
 )
 SGD = (SGD_MNIST, SGD_DENSE, SGD_CSR, IRIS)
 
+SAGA_A9A = Workload(
+    "saga-a9a",
+    "LogisticRegression, l1 by SAGA: a9a, CSR 26,000 × 123 float64, 360,614 non-zeros, 2 classes",
+    a9a,
+    "LogisticRegression",
+    {"solver": "saga", "l1_ratio": 1, "C": 1, "random_state": 0},
+    rounds=5,
+)
+SAGA_MNIST = Workload(
+    "saga-mnist-10000",
+    "LogisticRegression, l2 by SAGA, 5 epochs: MNIST's first 10,000, 10 classes",
+    mnist_10000,
+    "LogisticRegression",
+    {"solver": "saga", "max_iter": 5, "random_state": 0},
+    rounds=3,
+)
+SAGA = (SAGA_A9A, SAGA_MNIST)
+
+RIDGE_DENSE = Workload(
+    "ridge-dense", "Ridge: dense 1,000,000 × 100 float32", dense_values, "Ridge", {}, rounds=9
+)
+RIDGE_CV_DENSE = Workload(
+    "ridge-cv-dense",
+    "RidgeCV, 10 penalties, 5 folds: dense 1,000,000 × 100 float32",
+    dense_values,
+    "RidgeCV",
+    {"alphas": np.logspace(-3, 3, 10), "cv": 5},
+    rounds=1,
+)
+RIDGE_IRIS = tuple(
+    Workload(f"{name}-iris", f"{title}: iris, 150 × 4", load, title, {}, rounds=51, statistic="median")
+    for name, title, load in (
+        ("ridge", "Ridge", iris_values),
+        ("ridge-cv", "RidgeCV", iris_values),
+        ("ridge-classifier", "RidgeClassifier", iris),
+        ("linear-regression", "LinearRegression", iris_values),
+    )
+)
+RIDGE = (RIDGE_DENSE, RIDGE_CV_DENSE, *RIDGE_IRIS)
+
+LOGREG_MNIST = Workload(
+    "logreg-mnist",
+    "LogisticRegression, L-BFGS, 100 iterations: MNIST, 60,000 × 784 float32, 10 classes",
+    mnist,
+    "LogisticRegression",
+    {"max_iter": 100},
+    rounds=2,
+)
+LOGREG_DENSE = Workload(
+    "logreg-dense",
+    "LogisticRegression, L-BFGS: dense 1,000,000 × 100 float32, 2 classes",
+    dense,
+    "LogisticRegression",
+    {},
+)
+LOGREG_CV = Workload(
+    "logreg-cv",
+    "LogisticRegressionCV, 10 values of C, 5 folds: MNIST's first 5,000, 10 classes",
+    mnist_5000,
+    "LogisticRegressionCV",
+    {"Cs": 10, "cv": 5, "l1_ratios": (0,), "scoring": "accuracy", "use_legacy_attributes": False},
+    peer_jobs=N_THREADS,
+    rounds=1,
+)
+LOGREG_IRIS = Workload(
+    "logreg-iris",
+    "LogisticRegression, L-BFGS: iris, 150 × 4 float64, 3 classes",
+    iris,
+    "LogisticRegression",
+    {"max_iter": 1000},
+    rounds=51,
+    statistic="median",
+)
+LOGREG = (LOGREG_MNIST, LOGREG_DENSE, LOGREG_CV, LOGREG_IRIS)
+
 CENSUS = {"C": 1, "gamma": 0.05}
 IMAGES = {"C": 10, "gamma": 0.02}
 SVC_A9A_DENSE = Workload(
@@ -264,4 +358,4 @@ MLP_MNIST = Workload(
 SVM_LARGE = (SVC_A9A_DENSE, SVC_A9A_SPARSE, SVC_MNIST, SVC_MNIST_10000, SVR)
 SVM = (*SVM_LARGE, *SVC_SMALL)
 LINEAR_SVM = (LINEAR_SVC_A9A, LINEAR_SVC_A9A_DUAL, LINEAR_SVC_IRIS)
-BY_NAME = {workload.name: workload for workload in (*SGD, *SVM, *LINEAR_SVM, MLP_MNIST)}
+BY_NAME = {workload.name: workload for workload in (*SGD, *SAGA, *LOGREG, *RIDGE, *SVM, *LINEAR_SVM, MLP_MNIST)}

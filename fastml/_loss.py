@@ -93,6 +93,10 @@ class Loss(UserFunctions):
     def _compiled_derivative(self) -> Any:
         return _compile_scalar("derivative", self.derivative)
 
+    @cached_property
+    def _compiled_second_derivative(self) -> Any:
+        return _compile_scalar("second_derivative", self.second_derivative)
+
     def compile(self) -> None:
         """Compile both functions now.
 
@@ -129,6 +133,11 @@ class Loss(UserFunctions):
     def derivative_address(self) -> int:
         """Address of ``double derivative(double y, double margin)``, compiled."""
         return self._compiled_derivative.address
+
+    @property
+    def second_derivative_address(self) -> int:
+        """Address of ``double second_derivative(double y, double margin)``, compiled."""
+        return self._compiled_second_derivative.address
 
 
 def _compile_scalar(name: str, function: Any) -> Any:

@@ -23,6 +23,9 @@ def check_X_y(
     reset: bool,
     finite: bool = False,
     large_sparse: bool = True,
+    accept_sparse: Any = "csr",
+    several_targets: bool = False,
+    numeric_targets: bool = False,
 ) -> Any:
     """Validate the input of ``fit`` as scikit-learn does, but for the search for NaN and inf in X.
 
@@ -40,6 +43,11 @@ def check_X_y(
         Whether to search X in host memory for NaN and inf after all.
     large_sparse : bool, default=True
         Whether 64-bit indices are accepted.
+    accept_sparse : "csr" or False, default="csr"
+    several_targets : bool, default=False
+        Whether y may be a matrix.
+    numeric_targets : bool, default=False
+        Whether y is to be numbers.
 
     Returns
     -------
@@ -53,18 +61,20 @@ def check_X_y(
     """
     if device_of(X) == "cuda":
         X = check_device_X(estimator, X, reset=reset)
-        return X if isinstance(y, str) else (X, _check_host_y(estimator, X, y))
+        return X if isinstance(y, str) else (X, _check_host_y(estimator, X, y, several_targets))
     check_sparse(X)
     checked = validate_data(
         estimator,
         X,
         y,
-        accept_sparse="csr",
+        accept_sparse=accept_sparse,
         dtype=[np.float64, np.float32],
         order="C",
         accept_large_sparse=large_sparse,
         ensure_all_finite=finite,
         reset=reset,
+        **({"multi_output": True} if several_targets else {}),
+        **({"y_numeric": True} if numeric_targets else {}),
     )
     X = checked[0] if isinstance(checked, tuple) else checked
     if X.shape[0] > MAX_ROWS:
@@ -118,7 +128,7 @@ def check_device_X(estimator: Any, X: Any, *, reset: bool) -> Any:
     return cupy.ascontiguousarray(X, dtype=dtype)
 
 
-def _check_host_y(estimator: Any, X: Any, y: Any) -> Any:
+def _check_host_y(estimator: Any, X: Any, y: Any, several_targets: bool = False) -> Any:
     """y in host memory, where labels are encoded; it is small beside X."""
     y = check_array(
         y.get() if hasattr(y, "get") and device_of(y) == "cuda" else y,
@@ -126,7 +136,7 @@ def _check_host_y(estimator: Any, X: Any, y: Any) -> Any:
         dtype=None,
         input_name="y",
     )
-    y = column_or_1d(y, warn=True)
+    y = y if several_targets and y.ndim == 2 else column_or_1d(y, warn=True)
     if len(y) != X.shape[0]:
         raise ValueError(
             f"Found input variables with inconsistent numbers of samples: {[X.shape[0], len(y)]}"

@@ -104,6 +104,13 @@ INLINE void OF(dots, VARIANT)(const sgd_job *job, ptrdiff_t step, ROW row, const
         OF(dots_many, VARIANT)(row, ahead, w, dots, count);
 }
 
+/* Where this is seldom needed. */
+SHARED double OF(dot_once, VARIANT)(ROW row, const REAL *ahead, const REAL *w) {
+    double dot;
+    OF(dots_n, VARIANT)(row, ahead, &w, &dot, 1, 4);
+    return dot;
+}
+
 /* with_w = next . w and with_row = next . row, in one pass. */
 INLINE void OF(pair_dots, VARIANT)(ROW row, ROW next, const REAL *ahead, const REAL *w, double *with_w,
                                    double *with_row) {

@@ -2,7 +2,8 @@
  * comments use.
  *
  * The loss is a constant of each instance (run_ below makes ten); what else the rule says is the same for
- * every step, so its branches are predicted.
+ * every step, so its branches are predicted. With LOSS_IS_VARIABLE there is one instance for all losses:
+ * these are most of what takes time to compile.
  */
 enum { OF(GROUP, VARIANT) = 8 };
 
@@ -69,7 +70,7 @@ INLINE void OF(run_ahead, VARIANT)(const sgd_job *job, ptrdiff_t k, const int lo
         bool ends = (s + 1) % job->segment == 0 || s + 1 == job->n_steps;
         const REAL *ahead = OF(row_ahead, VARIANT)(job, s);
         if (s % job->segment == 0)
-            OF(dots_n, VARIANT)(row, ahead, &w, &dot, 1, 4);
+            dot = OF(dot_once, VARIANT)(row, ahead, w);
         ROW next = OF(row_at, VARIANT)(job, job->order[s + 1 < job->n_steps ? s + 1 : s]);
         prefetch_target(job, s);
         if (!ends)
@@ -83,7 +84,7 @@ INLINE void OF(run_ahead, VARIANT)(const sgd_job *job, ptrdiff_t k, const int lo
         row = next;
         /* Folded weights have another scale than with_w; and with_row may overflow where x' . w does not. */
         if ((folded || !isfinite(dot)) && !ends)
-            OF(dots_n, VARIANT)(row, ahead, &w, &dot, 1, 4);
+            dot = OF(dot_once, VARIANT)(row, ahead, w);
     }
 }
 #endif
@@ -120,6 +121,9 @@ INLINE void OF(run_loss, VARIANT)(const sgd_job *job, const int32_t *active, ptr
 }
 
 static void OF(run, VARIANT)(const sgd_job *job, const int32_t *active, ptrdiff_t n_active) {
+#ifdef LOSS_IS_VARIABLE
+    OF(run_loss, VARIANT)(job, active, n_active, job->loss);
+#else
     switch (job->loss) {
 #define INSTANCE(loss)                                                                                       \
     case loss:                                                                                               \
@@ -137,6 +141,7 @@ static void OF(run, VARIANT)(const sgd_job *job, const int32_t *active, ptrdiff_
         INSTANCE(LOSS_CUSTOM)
 #undef INSTANCE
     }
+#endif
 }
 
 #undef ROW

@@ -52,3 +52,16 @@ INLINE void OF(transpose, KIND)(OF(vec, KIND) * rows) {
             rows[i] = mixed[i];
     }
 }
+
+/* The sum over the lanes of each of LANES vectors: of rows[i] in lane i. Half the shuffles of sums one by
+   one, no store. rows are written over. */
+INLINE OF(vec, KIND) OF(sum_each, KIND)(OF(vec, KIND) * rows) {
+#pragma GCC unroll 4
+    for (int n = OF(LANES, KIND) / 2; n > 0; n /= 2) {
+#pragma GCC unroll 8
+        for (int i = 0; i < n; i++)
+            rows[i] = SHUFFLE(OF(bits, KIND), rows[i], rows[i + n], OF(INTERLEAVE, KIND)(LOW)) +
+                      SHUFFLE(OF(bits, KIND), rows[i], rows[i + n], OF(INTERLEAVE, KIND)(HIGH));
+    }
+    return rows[0];
+}

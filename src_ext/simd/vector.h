@@ -36,7 +36,22 @@ typedef int64_t bits_f64 __attribute__((vector_size(VEC_BYTES)));
 /* A function that many specialised loops share: inlined into each, it would only lengthen the build. */
 #define SHARED static __attribute__((noinline))
 
-/* load_part: the first n elements at p (0 <= n < lanes), the others zero; store_part writes just those. */
+/* Compilers may load a vector anew for each use, as an operand in memory: not one that is kept in a register.
+   (Measured: a product of rows that lie across cache lines took three times as long.) */
+#if !defined(__GNUC__)
+#define KEEP_IN_REGISTER(v) (void)(v)
+#elif defined(__AVX512F__)
+#define KEEP_IN_REGISTER(v) __asm__("" : "+v"(v))
+#elif defined(__SSE2__)
+#define KEEP_IN_REGISTER(v) __asm__("" : "+x"(v))
+#elif defined(__aarch64__)
+#define KEEP_IN_REGISTER(v) __asm__("" : "+w"(v))
+#else
+#define KEEP_IN_REGISTER(v) (void)(v)
+#endif
+
+/* load_part: the first n elements at p (0 <= n < lanes), the others zero; store_part writes just those.
+   load_end: the same n elements in the last lanes. */
 #if defined(__AVX512F__)
 /* By the narrowest loads that do: a load fetches the lines that its whole width touches, masked out or not
    (measured on rows of 100 floats in random order, one thread: 105 ns a step with one wide load, 94 with
@@ -57,18 +72,56 @@ INLINE vec_f64 load_part_f64(const double *p, ptrdiff_t n) {
         return (vec_f64)_mm512_zextpd256_pd512(_mm256_maskz_loadu_pd((__mmask8)((1u << n) - 1), p));
     return (vec_f64)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
 }
+INLINE vec_f32 load_end_f32(const float *p, ptrdiff_t n) {
+    return (vec_f32)_mm512_maskz_expandloadu_ps((__mmask16)(0xffffu << (16 - n)), p);
+}
+INLINE vec_f64 load_end_f64(const double *p, ptrdiff_t n) {
+    return (vec_f64)_mm512_maskz_expandloadu_pd((__mmask8)(0xffu << (8 - n)), p);
+}
 INLINE void store_part_f32(float *p, vec_f32 v, ptrdiff_t n) {
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
 }
 INLINE void store_part_f64(double *p, vec_f64 v, ptrdiff_t n) {
     _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
 }
+#elif defined(__AVX2__)
+/* By masks, of which one array holds all: 8 words that are set between words that are not. */
+static const int32_t part_words[24] = {0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1};
+#define PART_MASK(first) _mm256_loadu_si256((const __m256i *)(part_words + (first)))
+INLINE vec_f32 load_part_f32(const float *p, ptrdiff_t n) {
+    return (vec_f32)_mm256_maskload_ps(p, PART_MASK(16 - n));
+}
+INLINE vec_f64 load_part_f64(const double *p, ptrdiff_t n) {
+    return (vec_f64)_mm256_maskload_pd(p, PART_MASK(16 - 2 * n));
+}
+/* Nothing is read before p. */
+INLINE vec_f32 load_end_f32(const float *p, ptrdiff_t n) {
+    uintptr_t start = (uintptr_t)p - (uintptr_t)(8 - n) * sizeof *p;
+    return (vec_f32)_mm256_maskload_ps((const float *)start, PART_MASK(n));
+}
+INLINE vec_f64 load_end_f64(const double *p, ptrdiff_t n) {
+    uintptr_t start = (uintptr_t)p - (uintptr_t)(4 - n) * sizeof *p;
+    return (vec_f64)_mm256_maskload_pd((const double *)start, PART_MASK(2 * n));
+}
+INLINE void store_part_f32(float *p, vec_f32 v, ptrdiff_t n) {
+    _mm256_maskstore_ps(p, PART_MASK(16 - n), (__m256)v);
+}
+INLINE void store_part_f64(double *p, vec_f64 v, ptrdiff_t n) {
+    _mm256_maskstore_pd(p, PART_MASK(16 - 2 * n), (__m256d)v);
+}
+#undef PART_MASK
 #else
 #define DEFINE_PARTS(kind, real)                                                                             \
     INLINE vec_##kind load_part_##kind(const real *p, ptrdiff_t n) {                                         \
         vec_##kind v = {0};                                                                                  \
         for (ptrdiff_t i = 0; i < n; i++)                                                                    \
             v[i] = p[i];                                                                                     \
+        return v;                                                                                            \
+    }                                                                                                        \
+    INLINE vec_##kind load_end_##kind(const real *p, ptrdiff_t n) {                                          \
+        vec_##kind v = {0};                                                                                  \
+        for (ptrdiff_t i = 0; i < n; i++)                                                                    \
+            v[LANES_##kind - n + i] = p[i];                                                                  \
         return v;                                                                                            \
     }                                                                                                        \
     INLINE void store_part_##kind(real *p, vec_##kind v, ptrdiff_t n) {                                      \

@@ -5,8 +5,11 @@ from sklearn_suite import Verdict, judge, module_source, read_exceptions, run_mo
 
 # A family that comes later adds the modules that test it in scikit-learn.
 MODULES = [
+    "sklearn.linear_model.tests.test_base",
+    "sklearn.linear_model.tests.test_logistic",
     "sklearn.linear_model.tests.test_passive_aggressive",
     "sklearn.linear_model.tests.test_perceptron",
+    "sklearn.linear_model.tests.test_ridge",
     "sklearn.linear_model.tests.test_sgd",
     "sklearn.neural_network.tests.test_mlp",
     "sklearn.svm.tests.test_bounds",

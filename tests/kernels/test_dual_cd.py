@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from hypothesis_profiles import examples
 from linear_problems import AROUND_VECTORS, backends_but, draw_X, labels, weights
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -26,7 +27,11 @@ each_backend = pytest.mark.parametrize("device", backends_but(reference.LEFT_OUT
 # The same draws in every run: a few in ten thousand end in a tie that rounding decides and a nudged start does not
 # reveal.
 drawn = settings(
-    max_examples=80, suppress_health_check=list(HealthCheck), deadline=None, derandomize=True, database=None
+    max_examples=examples(80),
+    suppress_health_check=list(HealthCheck),
+    deadline=None,
+    derandomize=True,
+    database=None,
 )
 
 
@@ -160,7 +165,7 @@ def test_crammer_singer(device):
     """To the end: the same dual objective, feasible, the weights those of the dual."""
     backend = for_device(device).dual_cd.crammer_singer
 
-    @settings(drawn, max_examples=40)
+    @settings(drawn, max_examples=examples(40))
     @given(multi_class_problems(), st.sampled_from([100.0, 1e9]))
     def keeps_the_contract(problem, work):
         data, model = problem

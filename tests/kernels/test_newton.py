@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis_profiles import examples
 from linear_problems import AROUND_VECTORS, backends_but, draw_X, labels, weights
 from numpy.testing import assert_allclose
 
@@ -63,7 +64,7 @@ def solved(advance, data, given_models, starts, has_room, max_iter):
 def test_steps(device):
     backend = for_device(device).newton.advance
 
-    @settings(max_examples=200, suppress_health_check=list(HealthCheck), deadline=None)
+    @settings(max_examples=examples(200), suppress_health_check=list(HealthCheck), deadline=None)
     @given(problems(), st.sampled_from([1.0, 5000.0, 1e9]), st.sampled_from([1, 2, 3, 100]))
     def keeps_the_contract(problem, work, max_iter):
         data, given_models, starts, has_room = problem

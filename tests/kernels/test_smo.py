@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis_profiles import examples
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastml.kernels import for_device
@@ -106,7 +107,7 @@ def test_solve_blocks_takes_the_steps_of_smo(backend, device):
 
     tol = TOLERANCE[device]
 
-    @settings(max_examples=EXAMPLES[device], suppress_health_check=SUPPRESSED)
+    @settings(max_examples=examples(EXAMPLES[device]), suppress_health_check=SUPPRESSED)
     @given(blocks(SIZES[device]))
     def is_solved(problem):
         block, p, nu = problem
@@ -132,7 +133,7 @@ def test_solve_blocks_takes_the_steps_of_smo(backend, device):
 def test_the_first_step_is_the_references(backend, device):
     """Its pair promises what the reference's does, to the precision that is left to a backend."""
 
-    @settings(max_examples=EXAMPLES[device], suppress_health_check=SUPPRESSED)
+    @settings(max_examples=examples(EXAMPLES[device]), suppress_health_check=SUPPRESSED)
     @given(blocks(SIZES[device]))
     def is_as_good(problem):
         block, _, nu = problem
@@ -161,7 +162,7 @@ def promise(before, after):
 def test_blocks_do_not_depend_on_each_other(backend, device):
     max_updates = 3 if device == "cuda" else 50
 
-    @settings(max_examples=EXAMPLES[device] // 3, suppress_health_check=SUPPRESSED)
+    @settings(max_examples=examples(EXAMPLES[device] // 3), suppress_health_check=SUPPRESSED)
     @given(st.lists(blocks(SIZES[device]), min_size=2, max_size=5), st.booleans())
     def are_independent(problems, nu):
         together, alone = ([copied(block) for block, _, _ in problems] for _ in range(2))
@@ -237,7 +238,7 @@ def test_select(backend):
 def test_add_rows(backend, device):
     columns = (1, 7, 33, 70) if device == "cuda" else (1, 7, 16, 33, 2047, 2048, 2050, 9000, 20_000)
 
-    @settings(max_examples=EXAMPLES[device], suppress_health_check=SUPPRESSED)
+    @settings(max_examples=examples(EXAMPLES[device]), suppress_health_check=SUPPRESSED)
     @given(
         st.sampled_from(columns),
         st.integers(0, 20),
@@ -261,7 +262,7 @@ def test_add_rows(backend, device):
 def test_gather(backend, device):
     largest = 100 if device == "cuda" else 5000
 
-    @settings(max_examples=EXAMPLES[device], suppress_health_check=SUPPRESSED)
+    @settings(max_examples=examples(EXAMPLES[device]), suppress_health_check=SUPPRESSED)
     @given(
         st.integers(0, 60),
         st.integers(0, largest),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis_profiles import examples
 from sklearn.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM
 from smo_problems import (
     KINDS,
@@ -34,7 +35,7 @@ from fastml.solvers.smo import _outer, _solve
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_kkt_conditions(way, kind):
-    @settings(max_examples=40)
+    @settings(max_examples=examples(40))
     @given(data(), st.sampled_from([1e-6, 1e-2, 1.0, 1e3]), st.sampled_from([1e-8, 0.3, 1e4]), st.booleans())
     def hold(xyz, C, gamma, weighted):
         X, y, z = xyz
@@ -48,7 +49,7 @@ def test_kkt_conditions(way, kind):
     hold()
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(data(), st.sampled_from([1e4, 1e6]), st.sampled_from(["svc", "svr"]))
 def test_very_large_C(xyz, C, kind):
     X, y, z = xyz
@@ -130,7 +131,7 @@ def test_as_scikit_learn(way, kind, kernel, C, dtype):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_precomputed_kernels_that_are_not_definite(way, kind):
-    @settings(max_examples=25)
+    @settings(max_examples=examples(25))
     @given(st.integers(0, 2**32 - 1), st.integers(4, 50), st.sampled_from([0.1, 1.0, 100.0]))
     def end(seed, n, C):
         rng = np.random.default_rng(seed)
@@ -256,7 +257,7 @@ def test_ctrl_c_is_heard_within_a_second(way):
     X = rng.standard_normal((1500, 30))
     problem = make_problem("svc", rng.choice([-1.0, 1.0], 1500), None, np.full(1500, 1e9))
     kernel = KernelFunction("linear")  # not separable: C = 1e9 takes minutes
-    pressed = []
+    pressed, heard = [], []
 
     def press():
         pressed.append(time.perf_counter())
@@ -264,12 +265,16 @@ def test_ctrl_c_is_heard_within_a_second(way):
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may ignore it
     try:
-        threading.Timer(0.7, press).start()
-        with pytest.raises(KeyboardInterrupt):
-            smo.solve(X, [problem], kernel, tol=1e-9)
+        while not heard or (
+            min(heard) >= 1.0 and len(heard) < 3
+        ):  # something else may hold up one attempt, not each
+            threading.Timer(0.7, press).start()
+            with pytest.raises(KeyboardInterrupt):
+                smo.solve(X, [problem], kernel, tol=1e-9)
+            heard.append(time.perf_counter() - pressed[-1])
     finally:
         signal.signal(signal.SIGINT, before)
-    assert time.perf_counter() - pressed[0] < 1.0
+    assert min(heard) < 1.0
 
 
 def test_verbose_shows_the_violation(capsys):

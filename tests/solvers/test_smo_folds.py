@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis_profiles import examples
 from smo_problems import (
     MAX_ITER,
     RBF,
@@ -43,7 +44,7 @@ def remaining(fold, solution):
 def test_folds(way, kind):
     """Feasible and within tol of the KKT conditions, whatever they start from; decision values of all rows."""
 
-    @settings(max_examples=30)
+    @settings(max_examples=examples(30))
     @given(data(), st.sampled_from([1e-2, 1.0, 1e3]), st.sampled_from([1e-8, 0.3, 1e4]), st.booleans())
     def hold(xyz, C, gamma, weighted):
         X, y, z = xyz

@@ -16,8 +16,10 @@ WORK_PER_CALL = 4e9
 BYTES_AT_ONCE = 3e7
 ROWS_AT_ONCE = 42
 
-# Rows that are worth keeping laid out; and runs of them of which each may be laid out for itself.
+# Rows that are worth keeping laid out, the bytes up to which older ones are kept besides those that a problem uses,
+# and runs of rows of which each may be laid out for itself.
 ROWS_TO_KEEP = 1000
+BYTES_TO_KEEP = 1e8
 MOST_RUNS = 2
 
 # Features (non-zeros, in sparse rows) from which on a kernel value costs more than fetching one from a kept row.
@@ -54,24 +56,34 @@ class KernelValues:
 
     def columns(self, rows):
         """The kernel values of any rows with these."""
-        return Columns(self, rows)
+        laid_out = None if self.precomputed is not None else self._lay_out(rows)
+        return Columns(self, rows, [(slice(0, len(rows)), laid_out)])
 
-    def lay_out(self, rows):
-        """These rows as the kernel family ``gram`` wants them. Many are kept, as long as all that is kept is not much
-        more than one copy of X: the rows of a class stand in many one-vs-one problems.
-        """
-        if len(rows) < ROWS_TO_KEEP:
-            return self.gram.prepare(self.take(rows), self.kernel)
+    def columns_to_keep(self, rows):
+        """The same, where other problems may have many of these rows: those of a class, in one-vs-one problems."""
+        if self.precomputed is not None or len(rows) < ROWS_TO_KEEP:
+            return self.columns(rows)
+        return Columns(self, rows, [(run, self._kept(rows[run])) for run in _runs(rows)])
+
+    def _lay_out(self, rows):
+        """These rows as the kernel family ``gram`` wants them."""
+        return self.gram.prepare(self.take(rows), self.kernel)
+
+    def _kept(self, rows):
         key = rows.tobytes()
         if key not in self._laid_out:
-            self._laid_out[key] = self.gram.prepare(self.take(rows), self.kernel)
+            expected = 2 * len(rows) * _nbytes(self.X) // self.n_samples
+            while self._laid_out and self._bytes_laid_out() + expected > BYTES_TO_KEEP:
+                self._laid_out.popitem(last=False)
+            self._laid_out[key] = self._lay_out(rows)
         self._laid_out.move_to_end(key)
-        while len(self._laid_out) > 1 and self._bytes_laid_out() > 1.1 * _nbytes(self.X):
-            self._laid_out.popitem(last=False)
         return self._laid_out[key]
 
     def _bytes_laid_out(self):
-        return sum(prepared.nbytes for prepared in self._laid_out.values())
+        return sum(
+            prepared.nbytes + (0 if prepared.rows is self.X else _nbytes(prepared.rows))
+            for prepared in self._laid_out.values()
+        )
 
     def take(self, rows):
         """Rows of X, of the dtype of the values; X itself where it is all of them."""
@@ -102,17 +114,18 @@ def _runs(rows):
 class Columns:
     """Kernel values of rows of X, given by number, with a fixed set of rows.
 
-    Attributes
+    Parameters
     ----------
+    values : KernelValues
     rows : ndarray of int32
         The fixed rows: the columns of the values.
+    parts : list of (slice, Prepared)
+        Runs of them, and each as the kernel family ``gram`` laid it out.
     """
 
-    def __init__(self, values, rows):
-        self.values, self.rows = values, rows
+    def __init__(self, values, rows, parts):
+        self.values, self.rows, self.parts = values, rows, parts
         if values.precomputed is None:
-            runs = _runs(rows) if len(rows) >= ROWS_TO_KEEP else [slice(0, len(rows))]
-            self.parts = [(run, values.lay_out(rows[run])) for run in runs]
             self._rows_per_call = max(16, int(WORK_PER_CALL / (len(rows) * (values.n_features + 20))))
 
     def fill(self, rows, out):

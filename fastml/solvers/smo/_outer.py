@@ -108,7 +108,7 @@ class _Outer:
         else:
             self.index = np.searchsorted(self.rows, problem.rows).astype(np.int32)
         self.values = values
-        self.columns = values.columns(self.rows)
+        self.columns = values.columns_to_keep(self.rows)
         n_values = n_bytes / values.dtype.itemsize
         self.working_set_size = _working_set_size(len(problem.rows), len(self.rows), n_values)
         # A block's matrix, and its rows in the order of the block's variables.

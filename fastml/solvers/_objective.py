@@ -1,0 +1,119 @@
+"""What a search minimises, and what it returns."""
+
+import math
+from collections.abc import Generator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastml.solvers._models import overflow_error
+from fastml.solvers._passes import Evaluate, Hessian, Product
+
+
+class Outcome(NamedTuple):
+    """Where a search ended.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (n_columns, n_features + 1)
+    n_iter : int
+    converged : bool
+    message : str
+        Why it ended; where it has not converged, what a user may do about it.
+    value : float
+        The objective at the weights.
+    loss_history : list of float
+        The objective at the start and after each iteration; empty where the solver does not have it anyway.
+    """
+
+    weights: np.ndarray
+    n_iter: int
+    converged: bool
+    message: str
+    value: float
+    loss_history: list[float]
+
+
+class Objective:
+    """Smooth part of one model's objective: scale * sum_i weight_i loss_i + l2 / 2 |coef|^2.
+
+    Intercepts are not penalised. Points and gradients are flat vectors of n_columns * (n_features + 1), the intercept
+    last in each column's; without an intercept its gradient is 0, so that it stays where it was.
+
+    Parameters
+    ----------
+    scale : float
+        1 / sum_i weight_i makes it the mean loss.
+    l2 : float
+    n_columns, n_features : int
+    fit_intercept : bool
+    dtype : dtype
+        Of X, whose products the loss is made of.
+    """
+
+    def __init__(
+        self, scale: float, l2: float, n_columns: int, n_features: int, fit_intercept: bool, dtype: Any
+    ):
+        self.scale, self.l2, self.fit_intercept = scale, l2, fit_intercept
+        self.shape = (n_columns, n_features + 1)
+        self.dtype = np.dtype(dtype)
+
+    @property
+    def resolution(self) -> float:
+        """Relative change of the objective that may be rounding alone.
+
+        A float32 loss is a float64 sum of rounded terms, whose errors mostly cancel.
+        """
+        return 16 * np.finfo(np.float64).eps if self.dtype == np.float64 else 1e-7
+
+    def evaluate(
+        self, point: np.ndarray, keep: bool = False
+    ) -> Generator[Any, Any, tuple[float, np.ndarray]]:
+        """Value and gradient at ``point``."""
+        weights = point.reshape(self.shape)
+        loss, gradient = yield Evaluate(weights, keep)
+        value = loss * self.scale
+        gradient *= self.scale
+        if self.l2 != 0.0:
+            coef = weights[:, :-1]
+            value += 0.5 * self.l2 * float(np.einsum("ij,ij->", coef, coef))
+            gradient[:, :-1] += self.l2 * coef
+        if not self.fit_intercept:
+            gradient[:, -1] = 0.0
+        return value, gradient.ravel()
+
+    def multiply(self, vector: np.ndarray) -> Generator[Any, Any, np.ndarray]:
+        """Product of the Hessian, at the point last kept, with ``vector``."""
+        shaped = vector.reshape(self.shape)
+        product = yield Product(shaped)
+        product *= self.scale
+        if self.l2 != 0.0:
+            product[:, :-1] += self.l2 * shaped[:, :-1]
+        if not self.fit_intercept:
+            product[:, -1] = 0.0
+        return product.ravel()
+
+    def hessian(self) -> Generator[Any, Any, np.ndarray]:
+        """The Hessian at the point last kept; without an intercept its rows and columns are 0."""
+        matrix = yield Hessian()
+        matrix *= self.scale
+        n_columns, n_weights = self.shape
+        of_intercepts = np.arange(n_columns) * n_weights + n_weights - 1
+        diagonal = np.arange(n_columns * n_weights)
+        coefficients = np.setdiff1d(diagonal, of_intercepts)
+        matrix[coefficients, coefficients] += self.l2
+        if not self.fit_intercept:
+            matrix[of_intercepts] = 0.0
+            matrix[:, of_intercepts] = 0.0
+        return matrix
+
+
+def largest(vector: np.ndarray) -> float:
+    """Maximum norm; NaN where there is one."""
+    return float(np.abs(vector).max())
+
+
+def raise_on_overflow(value: float, gradient: np.ndarray) -> None:
+    """ValueError unless both are finite."""
+    if not (math.isfinite(value) and math.isfinite(largest(gradient))):
+        raise overflow_error()

@@ -1,0 +1,45 @@
+"""Least squares with an l2 penalty: sum_i weight_i (y_i - w.x_i - b)^2 + alpha |w|^2, whose intercept has none.
+
+Every solver centres rows and targets in its algebra, or block by block; X is not copied.
+"""
+
+from fastml.solvers.least_squares._cholesky import (
+    dual_coefficients,
+    dual_gram,
+    pseudo_inverse,
+    solve_dual,
+    solve_primal,
+)
+from fastml.solvers.least_squares._conjugate_gradient import solve as conjugate_gradient
+from fastml.solvers.least_squares._conjugate_gradient import solve_passes
+from fastml.solvers.least_squares._leave_one_out import LeaveOneOut, leave_one_out
+from fastml.solvers.least_squares._lsqr_passes import solve_lsqr_passes
+from fastml.solvers.least_squares._moments import Moments, centred, moments, raw_moments, sample_mean
+from fastml.solvers.least_squares._orthogonal import Factors, factors, solve_lsqr, solve_svd
+from fastml.solvers.least_squares._positive import solve_nnls, solve_positive
+from fastml.solvers.least_squares._rows import Rows
+
+__all__ = [
+    "Factors",
+    "LeaveOneOut",
+    "Moments",
+    "Rows",
+    "centred",
+    "conjugate_gradient",
+    "dual_coefficients",
+    "dual_gram",
+    "factors",
+    "leave_one_out",
+    "moments",
+    "pseudo_inverse",
+    "raw_moments",
+    "sample_mean",
+    "solve_dual",
+    "solve_lsqr",
+    "solve_lsqr_passes",
+    "solve_nnls",
+    "solve_passes",
+    "solve_positive",
+    "solve_primal",
+    "solve_svd",
+]

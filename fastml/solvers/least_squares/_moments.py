@@ -1,0 +1,171 @@
+"""Means and products of features and targets about them, from one pass over X."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastml._csr import CSR
+from fastml.kernels import for_device
+from fastml.kernels.glm_data import Data
+from fastml.solvers._models import overflow_error
+from fastml.solvers.least_squares._rows import Rows
+
+# Rows whose mean is taken for the mean of all before that is known.
+SAMPLE_ROWS = 1024
+
+# How much larger a sum of squares may be about the sample's mean than about the mean: digits lost when centring.
+LOST = 100.0
+
+# Products that one call of the kernel may be asked for: some tenths of a second, in which Ctrl-C is not heard.
+WORK_PER_CALL = 20_000_000_000
+
+
+class Moments(NamedTuple):
+    """Sums about the means, or about zero where there is no intercept.
+
+    Attributes
+    ----------
+    gram : ndarray of shape (n_features, n_features)
+        sum_i weight_i x_i x_i'.
+    cross : ndarray of shape (n_targets, n_features)
+        sum_i weight_i y_i x_i'.
+    mean, target_mean : ndarray of shape (n_features,), (n_targets,)
+    """
+
+    gram: np.ndarray
+    cross: np.ndarray
+    mean: np.ndarray
+    target_mean: np.ndarray
+
+
+def moments(rows: Rows) -> Moments:
+    """Moments of all rows.
+
+    They are summed about the mean of a sample of rows, so that hardly a digit is lost when what is left of the mean is
+    taken off; where that sample has misled, about the mean, in a second pass.
+
+    Parameters
+    ----------
+    rows : Rows
+
+    Returns
+    -------
+    Moments
+
+    Raises
+    ------
+    ValueError
+        If a sum is not finite.
+    """
+    shift = sample_mean(rows)
+    table = raw_moments(rows, shift)
+    taken = centred(rows, table, shift)
+    if rows.fit_intercept and _lost(table, taken):
+        shift = rounded(np.concatenate([taken.mean, taken.target_mean]), rows)
+        taken = centred(rows, raw_moments(rows, shift), shift)
+    return taken
+
+
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite is looked for at the end
+def exact_moments(rows: Rows) -> Moments:
+    """Moments of all rows in float64 whatever X is: leave-one-out errors divide by what differs from 1 by little."""
+    if rows.data.X.dtype == np.float64:
+        return moments(rows)
+    mean, target_mean = rows.means()
+    gram, cross = np.zeros((len(mean), len(mean))), np.zeros((rows.n_targets, len(mean)))
+    root = rows.root_weights()[:, None]
+    for chosen in rows.blocks():
+        block = rows.block(chosen, mean) * root[chosen]
+        gram += block.T @ block
+        cross += ((rows.targets(chosen) - target_mean) * root[chosen]).T @ block
+    if not np.isfinite(gram).all():
+        raise overflow_error()
+    return Moments(gram, cross, mean, target_mean)
+
+
+def raw_moments(rows: Rows, shift: np.ndarray, chosen: np.ndarray | None = None) -> np.ndarray:
+    """The kernel's table about ``shift``, of the chosen rows.
+
+    Parameters
+    ----------
+    rows : Rows
+    shift : ndarray of shape (n_features + n_targets,)
+        As of `rounded`.
+    chosen : ndarray of int64, optional
+
+    Returns
+    -------
+    ndarray of shape (n_features + 1 + n_targets, n_features + 1)
+    """
+    backend = for_device(rows.device)
+    n_features = rows.shape[1]
+    shape = (n_features + 1 + rows.n_targets, n_features + 1)
+    n = rows.shape[0] if chosen is None else len(chosen)
+    at_once = max(1, WORK_PER_CALL // (shape[0] * shape[1]))
+    if n <= at_once or rows.device == "cuda":
+        out = backend.arrays.empty(shape, np.float64)
+        backend.glm.moments(rows.data, shift, out, rows.weighting, chosen)
+        return backend.arrays.fetch(out)
+    total, out = np.zeros(shape), np.empty(shape)
+    for first in range(0, n, at_once):
+        last = min(first + at_once, n)
+        if chosen is None:
+            backend.glm.moments(_between(rows.data, first, last), shift, out, rows.weighting)
+        else:
+            backend.glm.moments(rows.data, shift, out, rows.weighting, chosen[first:last])
+        total += out
+    return total
+
+
+def _between(data: Data, first: int, last: int) -> Data:
+    """Some of the rows, X's where they lie."""
+    X = data.X.between(first, last) if isinstance(data.X, CSR) else data.X[first:last]
+    target = np.ascontiguousarray(data.target[..., first:last])
+    return Data(X, target, None if data.weight is None else np.ascontiguousarray(data.weight[:, first:last]))
+
+
+def centred(rows: Rows, table: np.ndarray, shift: np.ndarray) -> Moments:
+    """Moments about the means of the rows that ``table`` is the sum of."""
+    n = rows.shape[1]
+    if not np.isfinite(table).all():
+        raise overflow_error()
+    gram, sums, total = table[:n, :n], table[n, :n], table[n, n]
+    cross, target_sums = table[n + 1 :, :n], table[n + 1 :, n]
+    if not rows.fit_intercept:
+        return Moments(gram, cross, np.zeros(n), np.zeros(rows.n_targets))
+    mean, target_mean = sums / total, target_sums / total
+    return Moments(
+        gram - np.multiply.outer(sums, mean),
+        cross - np.multiply.outer(target_sums, mean),
+        shift[:n] + mean,
+        shift[n:] + target_mean,
+    )
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def sample_mean(rows: Rows) -> np.ndarray:
+    """Means of a sample of the rows, as X's dtype holds them; zeros for CSR, and where nothing is centred."""
+    X, target = rows.data.X, rows.data.target
+    shift = np.zeros(rows.shape[1] + rows.n_targets)
+    if not rows.fit_intercept or isinstance(X, CSR):
+        return shift
+    step = -(-rows.shape[0] // SAMPLE_ROWS)
+    fetch = for_device(rows.device).arrays.fetch
+    shift[: rows.shape[1]] = fetch(X[::step]).mean(axis=0, dtype=np.float64)
+    if target.dtype != np.int32:
+        shift[rows.shape[1] :] = fetch(target[:, ::step]).mean(axis=1)
+    return rounded(shift, rows)
+
+
+def rounded(shift: np.ndarray, rows: Rows) -> np.ndarray:
+    """The nearest numbers of X's dtype."""
+    return shift.astype(rows.data.X.dtype).astype(np.float64)
+
+
+def _lost(table: np.ndarray, taken: Any) -> bool:
+    """Whether centring has cost more digits than it should, in a column that is not constant."""
+    before, after = (
+        np.einsum("ii->i", table[: len(taken.gram), : len(taken.gram)]),
+        np.einsum("ii->i", taken.gram),
+    )
+    return bool((before > LOST * np.maximum(after, np.finfo(np.float64).tiny)).any())

@@ -1,0 +1,108 @@
+"""Rows, targets and weights, and blocks of them in float64."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from fastml._csr import CSR
+from fastml.kernels.glm_data import Data
+
+# Of a block in float64; such copies, of which there are two or three at a time, are all that is made of X.
+BLOCK_BYTES = 2**22
+
+
+class Rows(NamedTuple):
+    """The rows of a problem.
+
+    Attributes
+    ----------
+    data : Data
+        With one row of weights, or none. Codes stand for +1 and -1, as in ``fastml.kernels.reference.glm.moments``.
+    n_targets : int
+    fit_intercept : bool
+        Whether rows and targets are centred.
+    device : str
+        Where ``data`` lies. All but moments and passes is for host memory.
+    """
+
+    data: Data
+    n_targets: int
+    fit_intercept: bool
+    device: str
+
+    @property
+    def weighting(self) -> int:
+        return -1 if self.data.weight is None else 0
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.data.X.shape
+
+    @property
+    def is_tall(self) -> bool:
+        return self.shape[1] < self.shape[0]
+
+    def root_weights(self) -> np.ndarray:
+        """Square roots of the weights."""
+        if self.data.weight is None:
+            return np.ones(self.shape[0])
+        return np.sqrt(self.data.weight[0])
+
+    def targets(self, rows: Any = slice(None)) -> np.ndarray:
+        """Targets of some rows, of shape (n, n_targets)."""
+        target = self.data.target
+        if target.dtype != np.int32:
+            return target[:, rows].T
+        codes = target[rows, None]
+        return np.where(codes == (np.arange(self.n_targets) if self.n_targets > 1 else 1), 1.0, -1.0)
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def means(self) -> tuple[np.ndarray, np.ndarray]:
+        """Weighted means of features and targets; zeros without an intercept."""
+        n_features = self.shape[1]
+        if not self.fit_intercept:
+            return np.zeros(n_features), np.zeros(self.n_targets)
+        weight = None if self.data.weight is None else self.data.weight[0]
+        total = float(self.shape[0]) if weight is None else weight.sum()
+        if isinstance(self.data.X, CSR):
+            w = np.ones(self.shape[0]) if weight is None else weight
+            return self.sparse().T @ w / total, w @ self.targets() / total
+        mean, of_targets = np.zeros(n_features), np.zeros(self.n_targets)
+        for rows in self.blocks():
+            w = np.ones(rows.stop - rows.start) if weight is None else weight[rows]
+            mean += w @ self.block(rows)
+            of_targets += w @ self.targets(rows)
+        return mean / total, of_targets / total
+
+    def blocks(self, least: int = 1) -> Iterator[slice]:
+        """Slices of the rows, at least ``least`` long but for the last."""
+        n_rows, n_features = self.shape
+        size = max(least, BLOCK_BYTES // (8 * max(1, n_features)), 1)
+        for first in range(0, n_rows, size):
+            yield slice(first, min(first + size, n_rows))
+
+    def block(self, rows: Any, mean: np.ndarray | None = None) -> np.ndarray:
+        """Some rows, less ``mean``, as a dense float64 matrix; a view of X where that is it already."""
+        X = self.data.X
+        if isinstance(X, CSR):
+            dense = self.sparse(rows).toarray()
+        else:
+            dense = X[rows].astype(np.float64, copy=False)
+        return dense if mean is None else dense - mean
+
+    def columns(self, mean: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """Blocks of centred columns of a dense X, their rows multiplied with the roots of the weights."""
+        n_rows, n_features = self.shape
+        size = max(1, BLOCK_BYTES // (8 * max(1, n_rows)))
+        root = self.root_weights()[:, None]
+        for first in range(0, n_features, size):
+            chosen = slice(first, min(first + size, n_features))
+            yield chosen, (self.data.X[:, chosen].astype(np.float64) - mean[chosen]) * root
+
+    def sparse(self, rows: Any = None) -> Any:
+        """Some rows, or all, of a CSR X, as SciPy's, in float64."""
+        X = self.data.X
+        whole = sparse.csr_array((X.data, X.indices, X.indptr), shape=X.shape)
+        return (whole if rows is None else whole[rows]).astype(np.float64, copy=False)

@@ -1,0 +1,233 @@
+/* Both products of a block of dense rows, for REAL of KIND: a template. Lanes go over features, so that X is
+ * read as it lies and few columns fill no vector by halves.
+ *
+ * Forward, a tile of some rows times the columns of a panel: a load of X serves all the panel's columns, one
+ * of the packed weights all the rows. The sums over lanes are taken for as many rows at once as there are
+ * lanes, which are then the lanes of the margins. Backward, as many vectors of features times the columns,
+ * summed over the block's rows in registers: each row gives these loads and a broadcast per column. Block
+ * sums go to float64.
+ *
+ * Where rows begin at the same place of a cache line, vectors lie on lines' boundaries, and the first one of
+ * a row may lack its first lanes; the last one may lack its last lanes. (A load from two lines takes twice
+ * its turn: of MNIST, which NumPy has begin 16 bytes behind a boundary, ten classes took 1.2 times as long.)
+ * What is loaded never depends on it, nor do results: a margin's sum over lanes is by halves, and so the same
+ * whichever lane the first feature is in.
+ */
+#define VEC OF(vec, KIND)
+#define MEM OF(mem, KIND)
+#define LANES OF(LANES, KIND)
+
+#ifndef FASTML_GLM_DENSE_H
+#define FASTML_GLM_DENSE_H
+
+/* TALL x PANEL_COLUMNS sums, TALL vectors of X and one of weights fit the registers; so do 2 x WIDE_COLUMNS.
+ */
+#if VEC_BYTES == 64
+#define TALL 4
+#else
+#define TALL 2
+#endif
+
+/* The next block of X, on its way into the second-level cache: each step of a tile asks for `lines` more.
+   Memory is busy while sums are computed, which takes as long for some ten columns. */
+typedef struct {
+    const char *at;
+    int lines;
+} glm_ahead;
+
+INLINE void glm_fetch(glm_ahead *ahead) {
+    for (int i = 0; i < ahead->lines; i++)
+        __builtin_prefetch(ahead->at + 64 * i, 0, 2);
+    ahead->at += 64 * ahead->lines;
+}
+
+/* call(width, tall) with constants, for the width of a panel. */
+#define PANEL_CASE(call, width, tall)                                                                        \
+    case width:                                                                                              \
+        call(width, tall) break;
+#if VEC_BYTES == 64
+#define WIDE_CASES(call)                                                                                     \
+    PANEL_CASE(call, 7, 2)                                                                                   \
+    PANEL_CASE(call, 8, 2)                                                                                   \
+    PANEL_CASE(call, 9, 2)                                                                                   \
+    PANEL_CASE(call, 10, 2)                                                                                  \
+    PANEL_CASE(call, 11, 2)                                                                                  \
+    PANEL_CASE(call, 12, 2)
+#else
+#define WIDE_CASES(call)
+#endif
+#define PANEL_CASES(call)                                                                                    \
+    switch (width) {                                                                                         \
+        PANEL_CASE(call, 1, TALL)                                                                            \
+        PANEL_CASE(call, 2, TALL)                                                                            \
+        PANEL_CASE(call, 3, TALL)                                                                            \
+        PANEL_CASE(call, 4, TALL)                                                                            \
+        PANEL_CASE(call, 5, TALL)                                                                            \
+        PANEL_CASE(call, 6, TALL)                                                                            \
+        WIDE_CASES(call)                                                                                     \
+    }
+
+/* Which of its lanes a vector has: all, the first ones at a row's end, or the last ones at its beginning. */
+enum { WHOLE_VECTOR, FIRST_LANES, LAST_LANES };
+
+/* Adds the lanes of v to as many float64 at p. */
+INLINE void flush_f64(double *p, vec_f64 v) { *(mem_f64 *)p += v; }
+INLINE void flush_f32(double *p, vec_f32 v) {
+    typedef float half __attribute__((vector_size(VEC_BYTES / 2)));
+    half parts[2];
+    memcpy(parts, &v, sizeof v);
+    *(mem_f64 *)p += __builtin_convertvector(parts[0], vec_f64);
+    *(mem_f64 *)(p + LANES_f64) += __builtin_convertvector(parts[1], vec_f64);
+}
+
+#endif
+
+INLINE VEC OF(load_lanes, KIND)(const REAL *x, ptrdiff_t n, const int part) {
+    return part == FIRST_LANES  ? OF(load_part, KIND)(x, n)
+           : part == LAST_LANES ? OF(load_end, KIND)(x, n)
+                                : (VEC) * (const MEM *)x;
+}
+
+/* How many elements of a row come before its first whole vector. */
+INLINE ptrdiff_t OF(lead, KIND)(ptrdiff_t shift) { return shift ? LANES - shift : 0; }
+
+/* Sums over `tall` rows; sums: LANES vectors for each column, one for each row. */
+INLINE void OF(forward_tile, KIND)(const REAL *const *rows, ptrdiff_t n_features, ptrdiff_t shift,
+                                   const REAL *weights, VEC *sums, glm_ahead *ahead, const int width,
+                                   const int tall) {
+    VEC sum[TALL][WIDE_COLUMNS], x[TALL];
+    ptrdiff_t j = OF(lead, KIND)(shift);
+#pragma GCC unroll 4
+    for (int r = 0; r < tall; r++)
+#pragma GCC unroll 12
+        for (int c = 0; c < width; c++)
+            sum[r][c] = (VEC){0};
+#define FORWARD_STEP(at, n, part)                                                                            \
+    _Pragma("GCC unroll 4") for (int r = 0; r < tall; r++) {                                                 \
+        x[r] = OF(load_lanes, KIND)(rows[r] + (at), n, part);                                                \
+        if (width > 1)                                                                                       \
+            KEEP_IN_REGISTER(x[r]);                                                                          \
+    }                                                                                                        \
+    _Pragma("GCC unroll 12") for (int c = 0; c < width; c++) {                                               \
+        VEC w = *(const MEM *)(weights + c * LANES);                                                         \
+        _Pragma("GCC unroll 4") for (int r = 0; r < tall; r++) sum[r][c] += x[r] * w;                        \
+    }                                                                                                        \
+    weights += width * LANES;
+    if (shift) {
+        FORWARD_STEP(0, j, LAST_LANES)
+    }
+#pragma GCC unroll 1
+    for (; j + LANES <= n_features; j += LANES) {
+        glm_fetch(ahead);
+        FORWARD_STEP(j, LANES, WHOLE_VECTOR)
+    }
+    if (j < n_features) {
+        FORWARD_STEP(j, n_features - j, FIRST_LANES)
+    }
+#undef FORWARD_STEP
+#pragma GCC unroll 4
+    for (int r = 0; r < tall; r++)
+#pragma GCC unroll 12
+        for (int c = 0; c < width; c++)
+            sums[c * LANES + r] = sum[r][c];
+}
+
+/* Margins of a block's rows for one panel of columns. Rows beyond the end are the last one again. */
+INLINE void OF(forward_panel, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n_features, ptrdiff_t shift,
+                                    const REAL *weights, REAL *margins, ptrdiff_t stride, VEC *sums,
+                                    glm_ahead ahead, const int width, const int tall) {
+    for (ptrdiff_t i = 0; i < n_rows; i += LANES) {
+#pragma GCC unroll 1
+        for (ptrdiff_t r = 0; r < LANES; r += tall) {
+            const REAL *rows[TALL];
+            for (int t = 0; t < tall; t++)
+                rows[t] = x + glm_smaller(i + r + t, n_rows - 1) * n_features;
+            OF(forward_tile, KIND)(rows, n_features, shift, weights, sums + r, &ahead, width, tall);
+        }
+#pragma GCC unroll 1
+        for (int c = 0; c < width; c++)
+            *(MEM *)(margins + c * stride + i) = OF(sum_each, KIND)(sums + c * LANES);
+    }
+}
+
+/* Adds `tall` vectors of features from x on, times the derivatives, to the sums, whose columns are `step`
+ * apart; n: elements of a vector that is not whole. */
+INLINE void OF(backward_tile, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n_features, ptrdiff_t n,
+                                    const REAL *slopes, ptrdiff_t stride, double *sums, ptrdiff_t step,
+                                    glm_ahead *ahead, const int width, const int tall, const int part) {
+    VEC sum[WIDE_COLUMNS][TALL], of_x[TALL];
+#pragma GCC unroll 12
+    for (int c = 0; c < width; c++)
+#pragma GCC unroll 4
+        for (int v = 0; v < tall; v++)
+            sum[c][v] = (VEC){0};
+#pragma GCC unroll 1
+    for (ptrdiff_t i = 0; i < n_rows; i++, x += n_features, slopes++) {
+#pragma GCC unroll 4
+        for (int v = 0; v < tall; v++) {
+            of_x[v] = OF(load_lanes, KIND)(x + v * LANES, n, part);
+            if (width > 1)
+                KEEP_IN_REGISTER(of_x[v]);
+        }
+        if (part == WHOLE_VECTOR)
+            glm_fetch(ahead);
+#pragma GCC unroll 12
+        for (int c = 0; c < width; c++)
+#pragma GCC unroll 4
+            for (int v = 0; v < tall; v++)
+                sum[c][v] += slopes[c * stride] * of_x[v];
+    }
+#pragma GCC unroll 12
+    for (int c = 0; c < width; c++)
+#pragma GCC unroll 4
+        for (int v = 0; v < tall; v++)
+            OF(flush, KIND)(sums + c * step + v * LANES, sum[c][v]);
+}
+
+INLINE void OF(backward_panel, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n_features, ptrdiff_t shift,
+                                     const REAL *slopes, ptrdiff_t stride, double *sums, ptrdiff_t step,
+                                     glm_ahead ahead, const int width, const int tall) {
+#define BACKWARD(at, n, n_vectors, part)                                                                     \
+    OF(backward_tile, KIND)(x + (at), n_rows, n_features, n, slopes, stride, sums, step, &ahead, width,      \
+                            n_vectors, part);                                                                \
+    sums += (n_vectors) * LANES
+    ptrdiff_t j = OF(lead, KIND)(shift);
+    if (shift) {
+        BACKWARD(0, j, 1, LAST_LANES);
+    }
+    for (; j + tall * LANES <= n_features; j += tall * LANES) {
+        BACKWARD(j, LANES, tall, WHOLE_VECTOR);
+    }
+    for (; tall > 2 && j + 2 * LANES <= n_features; j += 2 * LANES) {
+        BACKWARD(j, LANES, 2, WHOLE_VECTOR);
+    }
+    for (; j + LANES <= n_features; j += LANES) {
+        BACKWARD(j, LANES, 1, WHOLE_VECTOR);
+    }
+    if (j < n_features) {
+        BACKWARD(j, n_features - j, 1, FIRST_LANES);
+    }
+#undef BACKWARD
+}
+
+static void OF(forward, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n_features, ptrdiff_t shift,
+                              const REAL *weights, REAL *margins, ptrdiff_t stride, VEC *sums,
+                              glm_ahead ahead, int width) {
+#define FORWARD_CASE(width, tall)                                                                            \
+    OF(forward_panel, KIND)(x, n_rows, n_features, shift, weights, margins, stride, sums, ahead, width, tall);
+    PANEL_CASES(FORWARD_CASE)
+#undef FORWARD_CASE
+}
+
+static void OF(backward, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n_features, ptrdiff_t shift,
+                               const REAL *slopes, ptrdiff_t stride, double *sums, ptrdiff_t step,
+                               glm_ahead ahead, int width) {
+#define BACKWARD_CASE(width, tall)                                                                           \
+    OF(backward_panel, KIND)(x, n_rows, n_features, shift, slopes, stride, sums, step, ahead, width, tall);
+    PANEL_CASES(BACKWARD_CASE)
+#undef BACKWARD_CASE
+}
+
+#undef VEC
+#undef MEM
+#undef LANES

@@ -1,0 +1,67 @@
+"""LinearRegression: least squares beside scikit-learn's and NumPy's."""
+
+import numpy as np
+import pytest
+import sklearn.linear_model
+from numpy.testing import assert_allclose
+from scipy import sparse
+
+from fastml.linear_model import LinearRegression
+
+rng = np.random.default_rng(0)
+X = rng.standard_normal((80, 6)) + 2.0
+Y = X @ rng.standard_normal((6, 2)) + rng.standard_normal((80, 2))
+WEIGHT = rng.uniform(0.0, 2.0, 80)
+SETTINGS = {"tall": X, "square": X[:6], "wide": X[:4], "singular": np.column_stack([X, X[:, 0]])}
+
+
+@pytest.mark.parametrize("rows", SETTINGS.values(), ids=SETTINGS)
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["unweighted", "weighted"])
+@pytest.mark.parametrize("positive", [False, True])
+def test_beside_scikit_learn(rows, fit_intercept, weight, positive):
+    y, weight = Y[: len(rows)], None if weight is None else weight[: len(rows)]
+    settings = {"fit_intercept": fit_intercept, "positive": positive}
+    ours = LinearRegression(**settings).fit(rows, y, weight)
+    theirs = sklearn.linear_model.LinearRegression(**settings).fit(rows, y, weight)
+    assert_allclose(ours.predict(rows), theirs.predict(rows), rtol=1e-7, atol=1e-8)
+    assert hasattr(ours, "rank_") == hasattr(ours, "singular_") == (not positive)
+    if not positive:
+        assert_allclose(ours.coef_, theirs.coef_, rtol=1e-6, atol=1e-9)
+        assert ours.rank_ == theirs.rank_
+        kept = theirs.singular_ > 1e-6 * theirs.singular_.max()
+        assert_allclose(ours.singular_[kept], theirs.singular_[kept])
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("y", [Y, Y[:, 0]], ids=["two", "one"])
+def test_sparse_rows(fit_intercept, y):
+    rows = np.where(X > 2.5, X, 0.0)
+    ours = LinearRegression(fit_intercept=fit_intercept, tol=1e-12).fit(sparse.csr_array(rows), y, WEIGHT)
+    theirs = sklearn.linear_model.LinearRegression(fit_intercept=fit_intercept).fit(rows, y, WEIGHT)
+    assert_allclose(ours.coef_, theirs.coef_, rtol=1e-6)
+    assert_allclose(ours.intercept_, theirs.intercept_, rtol=1e-6, atol=1e-12)
+
+
+def test_digits_survive_ill_conditioned_columns():
+    """A condition number of 1e6, whose square no normal equations could be solved with in float32."""
+    rows = np.column_stack([X[:, 0], X[:, 0] + 1e-6 * X[:, 1]]) + 1000.0
+    y = rows @ [1.0, 1.0]
+    model = LinearRegression(tol=1e-14).fit(rows, y)
+    assert_allclose(model.coef_, [1.0, 1.0], rtol=1e-3)
+    assert model.rank_ == 2
+    assert LinearRegression(tol=1e-4).fit(rows, y).rank_ == 1
+
+
+def test_many_blocks():
+    rows = rng.standard_normal((30_000, 40)).astype(np.float32)
+    y = rows @ np.arange(40.0) + rng.standard_normal(30_000)
+    wanted = np.linalg.lstsq(np.column_stack([rows.astype(float), np.ones(30_000)]), y)[0]
+    model = LinearRegression().fit(rows, y)
+    assert_allclose(model.coef_, wanted[:-1], rtol=1e-5, atol=1e-5)
+    assert model.intercept_ == pytest.approx(wanted[-1], abs=1e-5)
+
+
+def test_negative_weights_are_an_error():
+    with pytest.raises(ValueError, match="Negative values in data passed to `sample_weight`"):
+        LinearRegression().fit(X, Y, WEIGHT - 1.0)
