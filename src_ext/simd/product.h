@@ -175,7 +175,7 @@ SHARED void OF(product_block, KIND)(const product_job *job, REAL *out, const REA
             REAL *at = out + (row + i) * stride + column;
             if (!first)
                 OF(gemm_load, KIND)(tile, at, stride, height, n_columns);
-            OF(gemm_tile, KIND)(depth, a + i * depth, b, tile, first, NULL, 0, height);
+            OF(gemm_tile, KIND)(depth, a + i * depth, b, NULL, tile, first, NULL, 0, height);
             if (finish)
                 OF(product_finish, KIND)(job, tile, height, column);
             OF(gemm_store, KIND)(tile, at, stride, height, n_columns);
