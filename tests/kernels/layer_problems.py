@@ -5,12 +5,38 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from hypothesis_profiles import examples
 from numpy.testing import assert_allclose, assert_array_equal
 
 import fastml
 from fastml.kernels import for_device
 
 DTYPES = (np.float32, np.float64)
+
+# Of the examples that a test asks for, one in so many on CUDA: in the simulator a kernel takes milliseconds.
+CUDA_SHARE = 12
+
+
+def on_cuda(backend: ModuleType) -> bool:
+    return backend.__name__.endswith(".cuda")
+
+
+def examples_on(backend: ModuleType, number: int) -> int:
+    """``max_examples`` of a test that asks for this number."""
+    return examples(-(-number // CUDA_SHARE) if on_cuda(backend) else number)
+
+
+def sent(backend: ModuleType, *args: Any) -> list[Any]:
+    """Arrays on the backend's device, with gaps where they have some, and other arguments as they are."""
+
+    def on_device(arg):
+        if not isinstance(arg, np.ndarray):
+            return arg
+        if arg.flags.c_contiguous or not on_cuda(backend):
+            return backend.arrays.send(arg)
+        return backend.arrays.send(np.repeat(arg, 2, axis=-1))[..., ::2]
+
+    return [on_device(arg) for arg in args]
 
 
 def called(backend: ModuleType, name: str, *args: Any) -> list[np.ndarray]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from layer_problems import examples_on, on_cuda, sent
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastml.kernels import for_device
@@ -29,16 +30,21 @@ class Layer:
 
     def run(self, dense, n_threads=None):
         """out, dX, dW and, with a bias, dbias."""
-        out, dX, dW = (np.full_like(like, np.nan) for like in (self.dout, self.X, self.W))
-        dbias = None if self.bias is None else np.full_like(self.bias, np.nan)
-        plan = for_device(dense.__name__.split(".")[-2]).plan
+        kernels = for_device(dense.__name__.split(".")[-2])
+        given = self.X, self.W, self.bias, self.dout
+        X, W, bias, dout = (kernels.arrays.send(array) for array in given)
+        out, dX, dW = (
+            kernels.arrays.send(np.full_like(like, np.nan)) for like in (self.dout, self.X, self.W)
+        )
+        dbias = None if bias is None else kernels.arrays.send(np.full_like(self.bias, np.nan))
         steps = [
-            (dense.forward, (self.X, self.W, self.bias, out, self.activation)),
-            (dense.gradient_input, (self.dout, self.W, dX)),
-            (dense.gradient_weights, (self.X, self.dout, dW, dbias)),
+            (dense.forward, (X, W, bias, out, self.activation)),
+            (dense.gradient_input, (dout, W, dX)),
+            (dense.gradient_weights, (X, dout, dW, dbias)),
         ]
-        plan.run(plan.compile(steps, n_threads))
-        return [out, dX, dW] + ([] if dbias is None else [dbias])
+        kernels.plan.run(kernels.plan.compile(steps, n_threads))
+        results = [out, dX, dW] + ([] if dbias is None else [dbias])
+        return [kernels.arrays.fetch(result) for result in results]
 
 
 def layer(rng, n, d, m, dtype="f8", with_bias=True, activation="linear"):
@@ -48,9 +54,9 @@ def layer(rng, n, d, m, dtype="f8", with_bias=True, activation="linear"):
 
 
 @st.composite
-def layers(draw):
+def layers(draw, sizes=SIZES, large=LARGE):
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    shape = draw(st.one_of(st.tuples(*[st.sampled_from(SIZES)] * 3), st.sampled_from(LARGE)))
+    shape = draw(st.one_of(st.tuples(*[st.sampled_from(sizes)] * 3), st.sampled_from(large)))
     return layer(
         rng,
         *shape,
@@ -81,6 +87,18 @@ def test_cpu_is_the_reference(problem):
     assert_close(problem, problem.run(for_device("cpu").dense), problem.run(reference))
 
 
+def test_cuda_is_the_reference(cuda):
+    @settings(max_examples=examples_on(cuda, 100), suppress_health_check=list(HealthCheck))
+    @given(problem=layers(sizes=(0, 1, 5, 7), large=((2, 3, 33), (70, 2, 2))))
+    def keeps_the_contract(problem):
+        results = problem.run(cuda.dense)
+        assert_close(problem, results, problem.run(reference))
+        for ours, again in zip(results, problem.run(cuda.dense), strict=True):
+            assert_array_equal(ours, again)
+
+    keeps_the_contract()
+
+
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 @pytest.mark.parametrize("shape", LARGE)
 def test_results_do_not_depend_on_threads(cpu, shape, dtype):
@@ -106,17 +124,18 @@ def test_gradients_are_those_of_central_differences(cpu, shape, seed):
             assert gradient[index] == pytest.approx((losses[0] - losses[1]) / 2e-4, rel=1e-8, abs=1e-8)
 
 
-def test_a_nan_is_passed_on(cpu):
-    problem = layer(np.random.default_rng(0), 20, 30, 40, "f4", activation="relu")
+def test_a_nan_is_passed_on(backend):
+    n, d, m = (5, 6, 3) if on_cuda(backend) else (20, 30, 40)
+    problem = layer(np.random.default_rng(0), n, d, m, "f4", activation="relu")
     problem.X[3, 4] = np.nan
-    out = problem.run(cpu)[0]
-    assert_array_equal(np.isnan(out).all(axis=1), np.arange(20) == 3)
-    assert_array_equal(np.isnan(out).any(axis=1), np.arange(20) == 3)
+    out = problem.run(backend.dense)[0]
+    assert_array_equal(np.isnan(out).all(axis=1), np.arange(n) == 3)
+    assert_array_equal(np.isnan(out).any(axis=1), np.arange(n) == 3)
 
 
-def test_arguments_that_are_refused(cpu):
+def test_arguments_that_are_refused(backend):
     p = layer(np.random.default_rng(0), 4, 3, 2)
-    out = np.empty((4, 2))
+    out, dense = np.empty((4, 2)), backend.dense
     for bad, error, message in [
         ((p.X.astype("i4"), p.W, p.bias, out), TypeError, "X must be of float32 or float64; got int32"),
         (
@@ -132,11 +151,16 @@ def test_arguments_that_are_refused(cpu):
         ((p.X, p.W, p.bias, out, "tanh"), ValueError, "activation must be 'linear' or 'relu'; got 'tanh'"),
     ]:
         with pytest.raises(error, match=message):
-            cpu.forward(*bad)
+            dense.forward(*sent(backend, *bad))
+    with pytest.raises(ValueError, match=r"dX must be of shape \(4, 3\)"):
+        dense.gradient_input(*sent(backend, p.dout, p.W, np.empty((3, 4))))
+    with pytest.raises(ValueError, match=r"dbias must be of shape \(2,\)"):
+        dense.gradient_weights(*sent(backend, p.X, p.dout, np.empty((3, 2)), np.empty(3)))
+
+
+def test_an_output_that_is_read_only(cpu):
+    p = layer(np.random.default_rng(0), 4, 3, 2)
+    out = np.empty((4, 2))
     out.flags.writeable = False
     with pytest.raises(ValueError, match="out must be writeable"):
         cpu.forward(p.X, p.W, p.bias, out)
-    with pytest.raises(ValueError, match=r"dX must be of shape \(4, 3\)"):
-        cpu.gradient_input(p.dout, p.W, np.empty((3, 4)))
-    with pytest.raises(ValueError, match=r"dbias must be of shape \(2,\)"):
-        cpu.gradient_weights(p.X, p.dout, np.empty((3, 2)), np.empty(3))

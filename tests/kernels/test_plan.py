@@ -6,22 +6,25 @@ import threading
 import numpy as np
 import pytest
 from fresh_interpreter import output_of
+from layer_problems import on_cuda, sent
 from numpy.testing import assert_array_equal
 
 from fastml.kernels import for_device
 from fastml.kernels.cpu import _dense, _runtime
 
 
-@pytest.fixture(params=["reference", "cpu"])
+@pytest.fixture(params=["reference", "cpu", "cuda"])
 def kernels(request):
-    return for_device(request.param)
+    return request.getfixturevalue("cuda") if request.param == "cuda" else for_device(request.param)
 
 
-def chain(kernels, n_layers=6, n=64, between=None):
+def chain(kernels, n_layers=6, n=None, between=None):
     """A network whose layers' outputs are the next ones' inputs, and its last output; between: called amid."""
-    rng = np.random.default_rng(0)
-    values = [rng.standard_normal((n, n))] + [np.full((n, n), np.nan) for _ in range(n_layers)]
-    weights = [rng.standard_normal((n, n)) / n**0.5 for _ in range(n_layers)]
+    rng, send = np.random.default_rng(0), kernels.arrays.send
+    n = n or (6 if on_cuda(kernels) else 64)
+    values = [send(rng.standard_normal((n, n)))]
+    values += [send(np.full((n, n), np.nan)) for _ in range(n_layers)]
+    weights = [send(rng.standard_normal((n, n)) / n**0.5) for _ in range(n_layers)]
     steps = [
         (kernels.dense.forward, (values[i], weights[i], None, values[i + 1], "relu")) for i in range(n_layers)
     ]
@@ -32,21 +35,22 @@ def chain(kernels, n_layers=6, n=64, between=None):
 
 def test_steps_run_in_order(kernels):
     steps, values = chain(kernels)
-    expected = values[0]
+    fetch = kernels.arrays.fetch
+    expected = fetch(values[0])
     for _, (_, W, *_) in steps:
-        expected = np.maximum(expected @ W, 0.0)
+        expected = np.maximum(expected @ fetch(W), 0.0)
     kernels.plan.run(kernels.plan.compile(steps))
-    np.testing.assert_allclose(values[-1], expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(fetch(values[-1]), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_a_plan_reads_its_arrays_at_each_run(kernels):
     steps, values = chain(kernels)
     plan = kernels.plan.compile(steps, 2)
     kernels.plan.run(plan)
-    first = values[-1].copy()
+    first = kernels.arrays.fetch(values[-1]).copy()
     values[0] *= 2.0
     kernels.plan.run(plan)
-    np.testing.assert_allclose(values[-1], 2.0 * first, rtol=1e-12)
+    np.testing.assert_allclose(kernels.arrays.fetch(values[-1]), 2.0 * first, rtol=1e-12)
 
 
 def test_any_function_may_stand_between_operations(kernels):
@@ -56,8 +60,8 @@ def test_any_function_may_stand_between_operations(kernels):
     plan = kernels.plan.compile(steps)
     kernels.plan.run(plan)
     kernels.plan.run(plan)
-    assert seen == [2.0 * values[3][0, 0]] * 2
-    assert np.isfinite(values[-1]).all()
+    assert [float(value) for value in seen] == [2.0 * float(values[3][0, 0])] * 2
+    assert kernels.arrays.all_finite(values[-1])
 
 
 def test_an_error_of_a_function_ends_the_run(kernels):
@@ -69,8 +73,8 @@ def test_an_error_of_a_function_ends_the_run(kernels):
     for _ in range(2):
         with pytest.raises(ZeroDivisionError, match="here"):
             kernels.plan.run(plan)
-    assert np.isfinite(values[3]).all()
-    assert np.isnan(values[4]).all()
+    assert kernels.arrays.all_finite(values[3])
+    assert np.isnan(kernels.arrays.fetch(values[4])).all()
 
 
 def test_an_empty_plan(kernels):
@@ -93,12 +97,10 @@ def test_results_do_not_depend_on_threads(n_threads):
             assert_array_equal(array, same)
 
 
-def test_bad_arguments_are_refused_when_a_plan_is_made():
-    kernels = for_device("cpu")
+def test_bad_arguments_are_refused_when_a_plan_is_made(backend):
+    bad = sent(backend, np.ones((2, 3)), np.ones((3, 4)), None, np.ones((2, 3)))
     with pytest.raises(ValueError, match="out must be of shape"):
-        kernels.plan.compile(
-            [(kernels.dense.forward, (np.ones((2, 3)), np.ones((3, 4)), None, np.ones((2, 3))))]
-        )
+        backend.plan.compile([(backend.dense.forward, tuple(bad))])
 
 
 def test_arrays_live_as_long_as_the_plan():

@@ -4,25 +4,38 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from layer_problems import DTYPES, agree, called, central_differences, same_on_threads
+from layer_problems import (
+    DTYPES,
+    agree,
+    called,
+    central_differences,
+    examples_on,
+    on_cuda,
+    same_on_threads,
+    sent,
+)
 from numpy.testing import assert_allclose, assert_array_equal
 
 each_dtype = pytest.mark.parametrize("dtype", DTYPES)
 
 
 @st.composite
-def geometries(draw):
+def geometries(draw, most=9, channels=(1, 3, 8, 16, 17, 40)):
     """Shapes of images and of what they are pooled to, and the geometry."""
     window = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
     strides = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
     padding = tuple(draw(st.integers(0, size - 1)) for size in window)
-    image = draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))
+    image = draw(st.tuples(st.integers(1, most), st.integers(1, most)))
     pooled = tuple(
         draw(st.integers(1, (size - 1 + before) // stride + 1))
         for size, before, stride in zip(image, padding, strides)
     )
-    n, c = draw(st.integers(0, 3)), draw(st.sampled_from([1, 3, 8, 16, 17, 40]))
+    n, c = draw(st.integers(0, 3)), draw(st.sampled_from(channels))
     return (n, *image, c), (n, *pooled, c), (window, strides, padding)
+
+
+def drawn(backend):
+    return geometries(most=5, channels=(1, 3)) if on_cuda(backend) else geometries()
 
 
 def images(rng, shape, dtype, ties):
@@ -30,8 +43,8 @@ def images(rng, shape, dtype, ties):
 
 
 def test_max(backend):
-    @settings(max_examples=150, suppress_health_check=list(HealthCheck))
-    @given(geometries(), st.integers(0, 2**32 - 1), st.sampled_from(DTYPES), st.booleans())
+    @settings(max_examples=examples_on(backend, 150), suppress_health_check=list(HealthCheck))
+    @given(drawn(backend), st.integers(0, 2**32 - 1), st.sampled_from(DTYPES), st.booleans())
     def keeps_the_contract(problem, seed, dtype, ties):
         shape, pooled, geometry = problem
         rng = np.random.default_rng(seed)
@@ -46,8 +59,8 @@ def test_max(backend):
 
 
 def test_average(backend):
-    @settings(max_examples=150, suppress_health_check=list(HealthCheck))
-    @given(geometries(), st.integers(0, 2**32 - 1), st.sampled_from(DTYPES))
+    @settings(max_examples=examples_on(backend, 150), suppress_health_check=list(HealthCheck))
+    @given(drawn(backend), st.integers(0, 2**32 - 1), st.sampled_from(DTYPES))
     def keeps_the_contract(problem, seed, dtype):
         shape, pooled, geometry = problem
         rng = np.random.default_rng(seed)
@@ -71,6 +84,8 @@ GEOMETRIES = [
 @pytest.mark.parametrize(("shape", "pooled", "geometry"), GEOMETRIES)
 def test_gradients_are_central_differences(backend, shape, pooled, geometry):
     rng = np.random.default_rng(0)
+    if on_cuda(backend):
+        shape, pooled = (1, *shape[1:3], 1), (1, *pooled[1:3], 1)
     # Distances of at least 1 / 200 between elements: no step changes which is the largest.
     X = rng.permutation(np.prod(shape)).reshape(shape) / 200.0
     dout, out, argmax = rng.standard_normal(pooled), np.empty(pooled), np.empty(pooled, np.int32)
@@ -91,12 +106,13 @@ def test_gradients_are_central_differences(backend, shape, pooled, geometry):
 @each_dtype
 def test_what_is_not_finite(backend, dtype):
     rng = np.random.default_rng(0)
-    X = rng.standard_normal((2, 6, 6, 20)).astype(dtype)
+    c = 3 if on_cuda(backend) else 20
+    X = rng.standard_normal((2, 6, 6, c)).astype(dtype)
     X[rng.random(X.shape) < 0.2] = np.nan
     X[rng.random(X.shape) < 0.2] = -np.inf
     X[rng.random(X.shape) < 0.1] = np.inf
     X[rng.random(X.shape) < 0.1] = np.finfo(dtype).smallest_subnormal
-    out, argmax = np.empty((2, 3, 3, 20), dtype), np.empty((2, 3, 3, 20), np.int32)
+    out, argmax = np.empty((2, 3, 3, c), dtype), np.empty((2, 3, 3, c), np.int32)
     got = agree(backend, "pool.max_forward", X, out, argmax, (2, 2), (2, 2), (0, 0), units=0.0)
     assert np.isnan(got[1]).any()
     agree(backend, "pool.average_forward", X, out, (2, 2), (2, 2), (0, 0))
@@ -105,8 +121,9 @@ def test_what_is_not_finite(backend, dtype):
 @each_dtype
 def test_threads(backend, dtype):
     rng = np.random.default_rng(0)
-    X = rng.standard_normal((64, 24, 24, 32)).astype(dtype)
-    out, argmax = np.empty((64, 12, 12, 32), dtype), np.empty((64, 12, 12, 32), np.int32)
+    n, size, c = (1, 3, 2) if on_cuda(backend) else (64, 12, 32)
+    X = rng.standard_normal((n, 2 * size, 2 * size, c)).astype(dtype)
+    out, argmax = np.empty((n, size, size, c), dtype), np.empty((n, size, size, c), np.int32)
     geometry = (3, 3), (2, 2), (1, 1)
     same_on_threads(backend, "pool.max_forward", X, out, argmax, *geometry)
     _, dout, argmax = called(backend, "pool.max_forward", X, out, argmax, *geometry)
@@ -144,4 +161,4 @@ def test_what_does_not_fit_is_refused(backend, pooled, geometry):
         "average_gradient": (out, X),
     }.items():
         with pytest.raises(ValueError, match=r"image|Image|window"):
-            getattr(backend.pool, name)(*arguments, *geometry)
+            getattr(backend.pool, name)(*sent(backend, *arguments), *geometry)

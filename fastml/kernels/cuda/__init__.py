@@ -1,5 +1,31 @@
 """The contract of ``kernels.reference`` on NVIDIA GPUs: Numba-CUDA kernels, CuPy's arrays."""
 
-from fastml.kernels.cuda import arrays, glm, gram, sgd, smo
+from fastml.kernels.cuda import (
+    activation,
+    arrays,
+    dense,
+    gather,
+    glm,
+    gram,
+    normalization,
+    optimizer,
+    plan,
+    pool,
+    sgd,
+    smo,
+)
 
-__all__ = ["arrays", "glm", "gram", "sgd", "smo"]
+__all__ = [
+    "activation",
+    "arrays",
+    "dense",
+    "gather",
+    "glm",
+    "gram",
+    "normalization",
+    "optimizer",
+    "plan",
+    "pool",
+    "sgd",
+    "smo",
+]

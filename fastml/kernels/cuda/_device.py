@@ -102,6 +102,49 @@ def threads(n):
     return LANES if SIMULATOR else count
 
 
+def elements(n):
+    """Blocks and threads of a launch whose threads stride over n elements and don't wait for each other.
+
+    Fewer in the simulator, which starts a thread of Python for each.
+    """
+    if SIMULATOR:
+        return (1 if n <= 64 else 2), 2
+    return max(1, min(-(-n // MAX_THREADS), 4096)), MAX_THREADS
+
+
+def team(n):
+    """Threads of a block that share n elements: as ``threads``, but few in the simulator."""
+    return 4 if SIMULATOR else threads(n)
+
+
+def argument(array):
+    """An array as a recorded launch takes it: what a launch would make of it each time is made once."""
+    if SIMULATOR:
+        return strided(array)
+    return cuda.as_cuda_array(array)
+
+
+def product(A, B, out):
+    """out = A B, of matrices whose lines lie one after another along either axis."""
+    if 0 in out.shape:
+        return
+    if A.shape[1] == 0:
+        out.fill(0)
+    elif SIMULATOR:
+        with np.errstate(all="ignore"):
+            np.matmul(A, B, out=out)
+    else:
+        array_module().dot(A, B, out=out)
+
+
+def overwrite(array, values):
+    """Copy values of the host into a device's array of their shape and dtype."""
+    if SIMULATOR:
+        array[...] = values
+    else:
+        array.set(np.ascontiguousarray(values))
+
+
 def strided(array):
     """An array whose rows may lie apart, as a launch takes it: the simulator only does if it looks like its own."""
     if not SIMULATOR:
