@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from layer_problems import called, examples_on, sent
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastml.kernels import for_device
@@ -53,35 +54,42 @@ class Layer:
 
     def run(self, conv, n_threads=None):
         """What `forward`, `gradient_input` and `gradient_filters` set."""
-        dout = self.gradient()
-        out, dX, dW = (np.full_like(like, np.nan) for like in (dout, self.X, self.W))
-        dbias = None if self.bias is None else np.full_like(self.bias, np.nan)
+        send, dout = kernels_of(conv).arrays.send, self.gradient()
+        out, dX, dW = (send(np.full_like(like, np.nan)) for like in (dout, self.X, self.W))
+        dbias = None if self.bias is None else send(np.full_like(self.bias, np.nan))
+        X, W, bias, dout = send(self.X), send(self.W), send(self.bias), send(dout)
         steps = [
-            (conv.forward, (self.X, self.W, self.bias, out, self.geometry, self.activation)),
-            (conv.gradient_input, (dout, self.W, dX, self.geometry)),
-            (conv.gradient_filters, (self.X, dout, dW, dbias, self.geometry)),
+            (conv.forward, (X, W, bias, out, self.geometry, self.activation)),
+            (conv.gradient_input, (dout, W, dX, self.geometry)),
+            (conv.gradient_filters, (X, dout, dW, dbias, self.geometry)),
         ]
-        run_plan(conv, steps, n_threads)
-        return [out, dX, dW] + ([] if dbias is None else [dbias])
+        return run_plan(conv, steps, n_threads, [out, dX, dW, dbias])
 
     def run_pooled(self, conv, n_threads=None):
         """What `forward_max_pooled` and `gradient_filters_max_pooled` set; but for positions of zeros."""
-        dout = self.gradient(pooled=True)
-        out, dW = np.full_like(dout, np.nan), np.full_like(self.W, np.nan)
-        argmax = np.full(dout.shape, 99, np.uint8)
-        dbias = None if self.bias is None else np.full_like(self.bias, np.nan)
+        send, dout = kernels_of(conv).arrays.send, self.gradient(pooled=True)
+        out, dW = send(np.full_like(dout, np.nan)), send(np.full_like(self.W, np.nan))
+        argmax = send(np.full(dout.shape, 99, np.uint8))
+        dbias = None if self.bias is None else send(np.full_like(self.bias, np.nan))
+        X, W, bias, dout = send(self.X), send(self.W), send(self.bias), send(dout)
         place = (self.geometry, self.window)
         steps = [
-            (conv.forward_max_pooled, (self.X, self.W, self.bias, out, argmax, *place)),
-            (conv.gradient_filters_max_pooled, (self.X, dout, out, argmax, dW, dbias, *place)),
+            (conv.forward_max_pooled, (X, W, bias, out, argmax, *place)),
+            (conv.gradient_filters_max_pooled, (X, dout, out, argmax, dW, dbias, *place)),
         ]
-        run_plan(conv, steps, n_threads)
-        return [out, np.where(out > 0, argmax, 0), dW] + ([] if dbias is None else [dbias])
+        out, argmax, *gradients = run_plan(conv, steps, n_threads, [out, argmax, dW, dbias])
+        return [out, np.where(out > 0, argmax, 0), *gradients]
 
 
-def run_plan(conv, steps, n_threads):
-    plan = for_device(conv.__name__.split(".")[-2]).plan
-    plan.run(plan.compile(steps, n_threads))
+def kernels_of(conv):
+    return for_device(conv.__name__.split(".")[-2])
+
+
+def run_plan(conv, steps, n_threads, results):
+    """The results, but for those that are not there, once the steps are done."""
+    kernels = kernels_of(conv)
+    kernels.plan.run(kernels.plan.compile(steps, n_threads))
+    return [kernels.arrays.fetch(result) for result in results if result is not None]
 
 
 def layer(rng, n, h, w, c, kernel, m, strides, padding, dilation, groups, window, dtype="f8", with_bias=True,
@@ -100,7 +108,7 @@ def layer(rng, n, h, w, c, kernel, m, strides, padding, dilation, groups, window
 
 
 @st.composite
-def layers(draw, most_channels=40, most_images=3):
+def layers(draw, most_channels=40, most_images=3, most_pixels=17):
     def pairs(least, most):
         return draw(st.tuples(st.integers(least, most), st.integers(least, most)))
 
@@ -114,7 +122,7 @@ def layers(draw, most_channels=40, most_images=3):
     problem = layer(
         np.random.default_rng(draw(st.integers(0, 2**32 - 1))),
         draw(st.integers(0, most_images)),
-        *pairs(1, 17),
+        *pairs(1, most_pixels),
         c,
         pairs(1, 4),
         m,
@@ -161,6 +169,37 @@ def test_cpu_is_the_reference(problem):
 def test_cpu_is_the_reference_with_max_pooling(problem):
     assume(min(problem.pooled_size) > 0)
     assert_close(problem, problem.run_pooled(for_device("cpu").conv), problem.run_pooled(reference))
+
+
+# Every way through the kernels: tiles that are not full, parts of the batch, groups, strides and dilation.
+CUDA_LAYERS = {
+    "plain": (2, 5, 6, 3, (3, 2), 5, (1, 1), (1, 0), (1, 1), 1, (2, 2)),
+    "strided": (1, 6, 5, 2, (3, 3), 3, (2, 3), (1, 1), (1, 1), 1, (1, 2)),
+    "dilated": (1, 5, 6, 2, (2, 2), 3, (1, 1), (1, 2), (2, 3), 1, (2, 1)),
+    "grouped": (1, 4, 4, 6, (2, 2), 4, (1, 1), (0, 0), (1, 1), 2, (3, 1)),
+    "depthwise": (2, 4, 5, 3, (2, 3), 6, (2, 1), (1, 1), (1, 1), 3, (2, 2)),
+    "one dimension": (2, 1, 9, 2, (1, 3), 3, (1, 2), (0, 4), (1, 2), 1, (1, 2)),
+}
+
+
+@pytest.mark.parametrize(("dtype", "with_bias"), [("f4", True), ("f8", False)])
+@pytest.mark.parametrize("name", CUDA_LAYERS)
+def test_cuda_is_the_reference(cuda, name, dtype, with_bias):
+    problem = layer(np.random.default_rng(0), *CUDA_LAYERS[name], dtype, with_bias, "relu")
+    results = problem.run(cuda.conv) + problem.run_pooled(cuda.conv)
+    assert_close(problem, results, problem.run(reference) + problem.run_pooled(reference))
+    again = problem.run(cuda.conv) + problem.run_pooled(cuda.conv)
+    for ours, same in zip(results, again, strict=True):
+        assert_array_equal(ours, same)
+
+
+def test_cuda_is_the_reference_whatever_the_geometry(cuda):
+    @settings(max_examples=examples_on(cuda, 60), suppress_health_check=list(HealthCheck))
+    @given(problem=layers(most_channels=4, most_images=2, most_pixels=4))
+    def keeps_the_contract(problem):
+        assert_close(problem, problem.run(cuda.conv), problem.run(reference))
+
+    keeps_the_contract()
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
@@ -214,22 +253,21 @@ def test_gradients_are_those_of_central_differences(cpu, problem):
             assert gradient.reshape(-1)[index] == pytest.approx(difference, rel=1e-7, abs=1e-7)
 
 
-def test_a_nan_is_passed_on_through_a_window(cpu):
+def test_a_nan_is_passed_on_through_a_window(backend):
     """Whichever of a window's positions it is in."""
     for position in np.ndindex(2, 2):
         X, W = np.ones((1, 4, 4, 1), "f4"), np.ones((1, 1, 1, 3), "f4")
         X[0][position] = np.nan
-        out, argmax = np.empty((1, 2, 2, 3), "f4"), np.empty((1, 2, 2, 3), np.uint8)
-        cpu.forward_max_pooled(X, W, None, out, argmax, Geometry(), (2, 2))
+        arguments = X, W, None, np.empty((1, 2, 2, 3), "f4"), np.empty((1, 2, 2, 3), np.uint8)
+        out = called(backend, "conv.forward_max_pooled", *arguments, Geometry(), (2, 2))[2]
         assert np.isnan(out[0, 0, 0]).all()
         assert_array_equal(out[0, 1], 1)
 
 
-def test_arguments_that_are_refused(cpu):
+def test_arguments_that_are_refused(backend):
     X, W, bias, out = np.ones((2, 5, 5, 4)), np.ones((3, 3, 4, 6)), np.ones(6), np.ones((2, 3, 3, 6))
-    plain = Geometry()
-    cpu.forward(X, W, bias, out, plain)
-    assert_array_equal(out, 37)
+    conv, plain = backend.conv, Geometry()
+    assert_array_equal(called(backend, "conv.forward", X, W, bias, out, plain)[3], 37)
     for bad, error, message in [
         ((X.astype("i4"), W, bias, out, plain), TypeError, "X must be of float32 or float64"),
         ((X, W.astype("f4"), bias, out, plain), TypeError, "W must be C-contiguous and of float64"),
@@ -250,8 +288,9 @@ def test_arguments_that_are_refused(cpu):
         ((X, W, bias, out, plain, "tanh"), ValueError, "activation must be"),
     ]:
         with pytest.raises(error, match=message):
-            cpu.forward(*bad)
+            conv.forward(*sent(backend, *bad))
     with pytest.raises(ValueError, match="at most 256 positions"):
-        cpu.forward_max_pooled(X, W, bias, out, out.astype("u1"), plain, (17, 16))
+        conv.forward_max_pooled(*sent(backend, X, W, bias, out, out.astype("u1")), plain, (17, 16))
+    pooled = out[:, :1, :1].copy(), np.ones((2, 1, 1, 6), "i4")
     with pytest.raises(TypeError, match="argmax must be C-contiguous and of uint8"):
-        cpu.forward_max_pooled(X, W, bias, out[:, :1, :1].copy(), np.ones((2, 1, 1, 6), "i4"), plain, (2, 2))
+        conv.forward_max_pooled(*sent(backend, X, W, bias, *pooled), plain, (2, 2))

@@ -3,6 +3,7 @@
 from fastml.kernels.cuda import (
     activation,
     arrays,
+    conv,
     dense,
     gather,
     glm,
@@ -18,6 +19,7 @@ from fastml.kernels.cuda import (
 __all__ = [
     "activation",
     "arrays",
+    "conv",
     "dense",
     "gather",
     "glm",
