@@ -10,12 +10,11 @@ from fastml.solvers.backprop import Data, Network, Node
 
 def evaluated(nodes: Sequence[Node], x: np.ndarray, training: bool = False) -> np.ndarray:
     """The output of a batch ``x`` of float32 or float64."""
-    program = Network(nodes, x.shape[1:], x.dtype, _device.device(), train=False).inference(
-        len(x), as_in_training=training
-    )
+    network = Network(nodes, x.shape[1:], x.dtype, _device.device(), train=False)
+    program = network.inference(len(x), as_in_training=training)
     program.load(Data(np.ascontiguousarray(x)))
     program.run()
-    return np.array(program.predictions)
+    return np.array(network.kernels.arrays.fetch(program.predictions))
 
 
 def as_floats(x: object) -> np.ndarray:

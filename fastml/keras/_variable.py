@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from fastml.kernels import arrays_of
+
 
 class Variable:
     """A named array.
@@ -40,20 +42,25 @@ class Variable:
 
     @property
     def value(self) -> np.ndarray:
-        """The array itself."""
-        return self._array()
+        """The array itself, if it lies in host memory; else a copy, which is read-only."""
+        array = self._array()
+        arrays = arrays_of(array)
+        value = arrays.fetch(array)
+        if value is not array:
+            value.flags.writeable = False
+        return value
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.value.shape
+        return self._array().shape
 
     @property
     def ndim(self) -> int:
-        return self.value.ndim
+        return self._array().ndim
 
     @property
     def dtype(self) -> str:
-        return self.value.dtype.name
+        return self._array().dtype.name
 
     @property
     def trainable(self) -> bool:
@@ -82,16 +89,19 @@ class Variable:
                 f"must match. variable.shape={self.shape}, Received: value.shape={value.shape}. "
                 f"Target variable: {self!r}"
             )
-        self.value[...] = value
+        array = self._array()
+        arrays_of(array).assign(array, value)
         return self
 
     def assign_add(self, value: Any) -> "Variable":
-        self.value[...] += value
-        return self
+        changed = self.numpy()
+        changed[...] += value
+        return self.assign(changed)
 
     def assign_sub(self, value: Any) -> "Variable":
-        self.value[...] -= value
-        return self
+        changed = self.numpy()
+        changed[...] -= value
+        return self.assign(changed)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.value, dtype=dtype)

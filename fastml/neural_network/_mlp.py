@@ -115,17 +115,15 @@ class MultilayerPerceptron:
         batch_size = self._effective_batch_size(split.X.shape[0])
         epochs = Epochs(mlp, split.X, split.y, split.sample_weight, self.alpha, batch_size, optimizer)
         self._optimizer = updates
-        # Those that are being trained, for scores of epochs.
-        self.coefs_, self.intercepts_ = (
-            [parameter.value for parameter in parameters] for parameters in (mlp.coefs, mlp.intercepts)
-        )
+        self.coefs_, self.intercepts_ = mlp.weights()
         self.loss_curve_ = list(self.loss_curve_)
         if self.early_stopping:
             self.validation_scores_ = list(self.validation_scores_)
         try:
-            self._run_epochs(epochs, split, updates, incremental)
+            self._run_epochs(epochs, mlp, split, updates, incremental)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=4)
+        self.coefs_, self.intercepts_ = mlp.weights()
         updates.keep(optimizer, mlp.parameters)
         if self.early_stopping:
             self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
@@ -163,7 +161,7 @@ class MultilayerPerceptron:
             )
         return min(self.batch_size, n_samples)
 
-    def _run_epochs(self: Any, epochs: Epochs, split: Split, updates, incremental) -> None:
+    def _run_epochs(self: Any, epochs: Epochs, mlp: MLP, split: Split, updates, incremental) -> None:
         n_samples = split.X.shape[0]
         order = np.arange(n_samples)
         self.n_iter_ = 0
@@ -172,6 +170,8 @@ class MultilayerPerceptron:
                 if self.shuffle:
                     order = order[self._permutation(n_samples)]
                 self.loss_ = epochs.run(order, updates.step_size())
+                # For the epoch's score.
+                self.coefs_, self.intercepts_ = mlp.weights()
                 self._end_epoch(n_samples, split)
                 updates.epoch_ends(self.t_)
                 bar.update()

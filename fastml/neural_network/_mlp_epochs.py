@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from fastml.kernels import arrays_of
 from fastml.neural_network._mlp_network import MLP
 from fastml.solvers.backprop import Objective, Optimizer, Program, Runner, batches
 
@@ -69,10 +70,10 @@ class Epochs:
 
 def mean_loss(program: Program, largest: float) -> float:
     """Of the last run, no sample's more than ``largest``."""
-    losses = program.losses
+    losses = _fetched(program.losses)
     if largest < np.inf:
         losses = np.minimum(losses, largest)
-    total = losses.sum() if program.factors is None else np.vdot(losses, program.factors)
+    total = losses.sum() if program.factors is None else np.vdot(losses, _fetched(program.factors))
     return float(total) / len(losses)
 
 
@@ -91,12 +92,16 @@ def full_objective(
 
     def value_and_gradient(vector: np.ndarray) -> tuple[float, np.ndarray]:
         for parameter, values in zip(mlp.parameters, unpacked(vector, mlp)):
-            parameter.value[...] = values
+            parameter.assign(values)
         program.run()
         value = mean_loss(program, mlp.largest_loss()) + ridge.value
-        return value, packed([parameter.gradient for parameter in mlp.parameters])
+        return value, packed([_fetched(parameter.gradient) for parameter in mlp.parameters])
 
     return value_and_gradient
+
+
+def _fetched(array: Any) -> np.ndarray:
+    return arrays_of(array).fetch(array)
 
 
 def packed(arrays: list[Any]) -> np.ndarray:

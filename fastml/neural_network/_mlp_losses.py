@@ -37,7 +37,7 @@ class CanonicalLoss:
             recording(recording.kernels.activation.forward, scores, predictions, self.activation)
         losses = recording.array((len(scores),), np.float64)
         gradient = recording.gradient(scores.shape) if wanted else None
-        recording(self._compare, targets, predictions, factors, losses, gradient)
+        recording.on_host(self._compare, (targets, predictions, factors), (losses, gradient))
         return Scored(predictions, losses, gradient)
 
     def _compare(self, targets, predictions, factors, losses, gradient):

@@ -53,19 +53,19 @@ class SparseDense(Node):
 
     def record(self, recording: Recording, x: Any) -> Recorded:
         out = recording.array((len(x), self.weights.shape[1]))
-        recording(self._forward, out)
+        recording.on_host(self._forward, (self.weights.value, self.bias.value), (out,))
 
         def backward(dout, wanted):
-            recording(self._gradient, dout)
+            recording.on_host(self._gradient, (dout,), (self.weights.gradient, self.bias.gradient))
 
         return Recorded(out, backward)
 
-    def _forward(self, out):
-        np.add(self.batch @ self.weights.value, self.bias.value, out=out)
+    def _forward(self, weights, bias, out):
+        np.add(self.batch @ weights, bias, out=out)
 
-    def _gradient(self, dout):
-        self.weights.gradient[...] = self.batch.T @ dout
-        self.bias.gradient[...] = dout.sum(axis=0)
+    def _gradient(self, dout, weights_gradient, bias_gradient):
+        weights_gradient[...] = self.batch.T @ dout
+        bias_gradient[...] = dout.sum(axis=0)
 
 
 class MLP:
@@ -130,6 +130,10 @@ class MLP:
         factors = None if sample_weight is None else sample_weight.astype(dtype)
         return Data(np.require(X, dtype, ["C", "A"]), np.ascontiguousarray(targets), factors)
 
+    def weights(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """coefs_ and intercepts_ as they are now: in host memory the arrays that are being trained."""
+        return [coef.numpy() for coef in self.coefs], [intercept.numpy() for intercept in self.intercepts]
+
     def largest_loss(self) -> float:
         """Of one sample: scikit-learn keeps probabilities off 0."""
         return -np.log(np.finfo(self.network.dtype).eps) if self.output == "softmax" else np.inf
@@ -147,30 +151,43 @@ def predictions(
         for coef, intercept in zip(coefs, intercepts)
     ]
     kernels = for_device(device)
+    sent = [tuple(kernels.arrays.send(array) for array in layer) for layer in layers]
     out = np.empty((X.shape[0], layers[-1][0].shape[1]), dtype)
     for first in range(0, len(out), PREDICTED_ROWS):
         rows = slice(first, first + PREDICTED_ROWS)
-        out[rows] = _predict_rows(kernels, X[rows], layers, hidden, output, dtype)
+        x = (
+            _first_scores(X[rows], *layers[0])
+            if sparse.issparse(X)
+            else np.require(X[rows], dtype, ["C", "A"])
+        )
+        predicted = _predict_rows(kernels, kernels.arrays.send(x), sent, hidden, output, sparse.issparse(X))
+        out[rows] = kernels.arrays.fetch(predicted)
     return out
 
 
-def _predict_rows(kernels, x, layers, hidden, output, dtype):
+def _first_scores(X, W, bias):
+    scores = np.empty((X.shape[0], W.shape[1]), W.dtype)
+    np.add(X @ W, bias, out=scores)
+    return scores
+
+
+def _predict_rows(kernels, x, layers, hidden, output, from_scores):
+    """From rows, or from what the first layer's activation takes."""
     for i, (W, bias) in enumerate(layers):
         name = hidden if i < len(layers) - 1 else output
-        scores = np.empty((x.shape[0], W.shape[1]), dtype)
-        if sparse.issparse(x):
-            np.add(x @ W, bias, out=scores)
-        else:
-            x = np.require(x, dtype, ["C", "A"])
-            kernels.dense.forward(x, W, bias, scores, "relu" if name == "relu" else "linear")
-        x = scores if name == "relu" and not sparse.issparse(x) else _activated(kernels, scores, name)
+        if from_scores and i == 0:
+            x = _activated(kernels, x, name)
+            continue
+        scores = kernels.arrays.empty((x.shape[0], W.shape[1]), W.dtype)
+        kernels.dense.forward(x, W, bias, scores, "relu" if name == "relu" else "linear")
+        x = scores if name == "relu" else _activated(kernels, scores, name)
     return x
 
 
 def _activated(kernels, x, name):
     if name == "identity":
         return x
-    activated = np.empty_like(x)
+    activated = kernels.arrays.empty(x.shape, x.dtype)
     if name == "softmax":
         kernels.activation.softmax(x, activated)
     else:

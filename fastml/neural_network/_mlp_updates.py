@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from fastml.kernels import arrays_of
 from fastml.solvers import backprop
 from fastml.solvers.backprop import Parameter
 
@@ -48,7 +49,7 @@ class Updates:
         """Take over what the optimizer has come to."""
         self.steps = optimizer.iterations
         self.state = {
-            name: [np.array(optimizer.state_of(name, parameter)) for parameter in parameters]
+            name: [_copied(optimizer.state_of(name, parameter)) for parameter in parameters]
             for name in optimizer.state_names
         }
 
@@ -60,6 +61,10 @@ class Updates:
         if verbose:
             print(f"{reason} Stopping.")
         return True
+
+
+def _copied(array: Any) -> np.ndarray:
+    return np.array(arrays_of(array).fetch(array))
 
 
 class AdamUpdates(Updates):

@@ -9,6 +9,7 @@ from numpy.testing import assert_array_equal
 from scipy.sparse import csr_matrix
 from sgd_problems import ragged
 
+from fastml.kernels import arrays_of, for_device
 from fastml.kernels.reference import arrays as reference
 from fastml.kernels.sgd_state import MODEL, PROGRESS
 
@@ -95,3 +96,22 @@ def test_not_all_finite(backend, dtype, value, position):
     host = np.zeros((2, 3), dtype)
     host[position] = value
     assert backend.arrays.all_finite(backend.arrays.send(host)) is False
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64])
+def test_an_array_is_set(backend, dtype):
+    """From host memory, a part of it too, from the device, and from a number."""
+    arrays_ = backend.arrays
+    array = arrays_.send(np.zeros((3, 2), dtype))
+    arrays_.assign(array, np.arange(6).reshape(3, 2))
+    assert_array_equal(arrays_.fetch(array), np.arange(6).reshape(3, 2))
+    arrays_.assign(array[1:], arrays_.send(np.full((2, 2), 9, dtype)))
+    arrays_.assign(array[:1], 7)
+    assert_array_equal(arrays_.fetch(array), [[7, 7], [9, 9], [9, 9]])
+
+
+def test_arrays_know_their_backend(backend):
+    array = backend.arrays.send(np.zeros(3))
+    assert backend.arrays.is_own(array)
+    assert arrays_of(array) is backend.arrays
+    assert arrays_of(np.zeros(3)) is for_device("cpu").arrays

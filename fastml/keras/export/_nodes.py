@@ -30,9 +30,9 @@ def _nothing(node: Any, graph: Graph, x: Signal) -> Signal:
 @_converted.register
 def _dense(node: backprop.Dense, graph: Graph, x: Signal) -> Signal:
     x = graph.channels_last(x)
-    name = graph.op("MatMul", x.name, graph.constant(node.weights.value))
+    name = graph.op("MatMul", x.name, graph.constant(node.weights.numpy()))
     if node.bias is not None:
-        name = graph.op("Add", name, graph.constant(node.bias.value))
+        name = graph.op("Add", name, graph.constant(node.bias.numpy()))
     return x._replace(name=name)
 
 
@@ -53,10 +53,10 @@ def _pads(window: backprop.Window, image: tuple[int, ...]) -> list[int]:
 def _conv(node: backprop.Conv, graph: Graph, x: Signal) -> Signal:
     x = graph.channels_first(x)
     window = node.window
-    filters = node.filters.value.reshape(node.filter_shape).transpose(3, 2, 0, 1)
+    filters = node.filters.numpy().reshape(node.filter_shape).transpose(3, 2, 0, 1)
     inputs = [x.name, graph.constant(filters)]
     if node.bias is not None:
-        inputs.append(graph.constant(node.bias.value))
+        inputs.append(graph.constant(node.bias.numpy()))
     name = graph.op(
         "Conv",
         *inputs,
@@ -122,24 +122,24 @@ def _batch_normalization(node: backprop.BatchNormalization, graph: Graph, x: Sig
     def constant(values: Any) -> str:
         return graph.constant(values.reshape(-1, 1, 1) if x.channels_first else values)
 
-    variance = node.moving_variance.value.astype(np.float64)
+    variance = node.moving_variance.numpy().astype(np.float64)
     scale = 1 / np.sqrt(variance + node.epsilon)
     if node.gamma is not None:
-        scale = scale * node.gamma.value
-    name = graph.op("Sub", x.name, constant(node.moving_mean.value))
+        scale = scale * node.gamma.numpy()
+    name = graph.op("Sub", x.name, constant(node.moving_mean.numpy()))
     name = graph.op("Mul", name, constant(scale))
     if node.beta is not None:
-        name = graph.op("Add", name, constant(node.beta.value))
+        name = graph.op("Add", name, constant(node.beta.numpy()))
     return x._replace(name=name)
 
 
 @_converted.register
 def _layer_normalization(node: backprop.LayerNormalization, graph: Graph, x: Signal) -> Signal:
     x = graph.channels_last(x)
-    gamma = np.ones(x.shape[-node.n_axes :]) if node.gamma is None else node.gamma.value
+    gamma = np.ones(x.shape[-node.n_axes :]) if node.gamma is None else node.gamma.numpy()
     inputs = [x.name, graph.constant(gamma)]
     if node.beta is not None:
-        inputs.append(graph.constant(node.beta.value))
+        inputs.append(graph.constant(node.beta.numpy()))
     return x._replace(
         name=graph.op("LayerNormalization", *inputs, axis=-node.n_axes, epsilon=float(node.epsilon))
     )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["all_finite", "empty", "fetch", "send"]
+__all__ = ["all_finite", "assign", "empty", "fetch", "is_own", "send"]
 
 
 def send(value):
@@ -11,6 +11,14 @@ def send(value):
 
 def fetch(array):
     return array
+
+
+def assign(array, values):
+    array[...] = values
+
+
+def is_own(array):
+    return type(array) is np.ndarray
 
 
 def empty(shape, dtype):

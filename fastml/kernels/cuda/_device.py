@@ -138,11 +138,12 @@ def product(A, B, out):
 
 
 def overwrite(array, values):
-    """Copy values of the host into a device's array of their shape and dtype."""
+    """Set a device's C-contiguous array from host memory."""
+    values = np.broadcast_to(np.asarray(values, array.dtype), array.shape)
     if SIMULATOR:
-        array[...] = values
+        np.copyto(array, values)
     else:
-        array.set(np.ascontiguousarray(values))
+        array.set(np.ascontiguousarray(values).reshape(array.shape))
 
 
 def strided(array):

@@ -4,7 +4,7 @@ from fastml._csr import CSR
 from fastml._device_input import device_of
 from fastml.kernels.cuda import _device
 
-__all__ = ["all_finite", "empty", "fetch", "send"]
+__all__ = ["all_finite", "assign", "empty", "fetch", "is_own", "send"]
 
 
 def send(value):
@@ -19,6 +19,17 @@ def send(value):
 
 def fetch(array):
     return _device.to_host(array)
+
+
+def assign(array, values):
+    if _device.is_own(values):
+        array[...] = values
+    else:
+        _device.overwrite(array, values)
+
+
+def is_own(array):
+    return _device.is_own(array)
 
 
 def empty(shape, dtype):

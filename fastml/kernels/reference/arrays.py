@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["all_finite", "empty", "fetch", "send"]
+__all__ = ["all_finite", "assign", "empty", "fetch", "is_own", "send"]
 
 
 def send(value):
@@ -31,6 +31,33 @@ def fetch(array):
     ndarray
     """
     return array
+
+
+def assign(array, values):
+    """Set a device's array, from host memory or from the same device.
+
+    Parameters
+    ----------
+    array : array
+        Of the device; C-contiguous.
+    values : array of the same shape, or number
+        Converted to the array's dtype.
+    """
+    array[...] = values
+
+
+def is_own(array):
+    """Whether an array lies on the device.
+
+    Parameters
+    ----------
+    array : array
+
+    Returns
+    -------
+    bool
+    """
+    return type(array) is np.ndarray
 
 
 def empty(shape, dtype):

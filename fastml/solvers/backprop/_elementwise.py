@@ -128,7 +128,8 @@ class Rescale(Node):
 
     def record(self, recording: Recording, x) -> Recorded:
         out = recording.array(x.shape)
-        scale, offset = (np.asarray(value, recording.dtype) for value in (self.scale, self.offset))
+        send = recording.kernels.arrays.send
+        scale, offset = (send(np.asarray(value, recording.dtype)) for value in (self.scale, self.offset))
         recording(_rescale, x, scale, offset, out)
 
         def backward(dout, wanted):

@@ -127,20 +127,21 @@ class Formula:
 
     def record(self, recording: Recording, scores, targets, factors, wanted) -> Scored:
         # The number of values depends on the formula: that of a sample's elements, or one for the batch.
-        values, _ = self.formula(np.zeros_like(targets), np.full_like(scores, 0.5))
+        values, _ = self.formula(
+            np.zeros(targets.shape, targets.dtype), np.full(scores.shape, 0.5, scores.dtype)
+        )
         losses = recording.array(np.shape(values), np.float64)
         gradient = recording.gradient(scores.shape) if wanted else None
-        recording(_evaluate, self.formula, targets, scores, factors, losses, gradient)
+        recording.on_host(self._evaluate, (targets, scores, factors), (losses, gradient))
         return Scored(scores, losses, gradient)
 
-
-def _evaluate(formula, targets, predictions, factors, losses, gradient):
-    with np.errstate(all="ignore"):
-        values, slopes = formula(targets, predictions)
-        losses[...] = values
-        if gradient is None:
-            return
-        if values.ndim and factors is not None:
-            np.multiply(slopes, (factors / values.size)[..., None], out=gradient)
-        else:
-            np.divide(slopes, values.size, out=gradient)
+    def _evaluate(self, targets, predictions, factors, losses, gradient):
+        with np.errstate(all="ignore"):
+            values, slopes = self.formula(targets, predictions)
+            losses[...] = values
+            if gradient is None:
+                return
+            if values.ndim and factors is not None:
+                np.multiply(slopes, (factors / values.size)[..., None], out=gradient)
+            else:
+                np.divide(slopes, values.size, out=gradient)

@@ -10,13 +10,22 @@ from fastml.kernels import for_device
 from fastml.solvers.backprop._elementwise import OutputPenalty
 from fastml.solvers.backprop._fusion import fold_rescaling, fuse
 from fastml.solvers.backprop._losses import Loss, Targets
-from fastml.solvers.backprop._node import CACHE_LINE, Memory, Node, Parameter, Recording, Shape, aligned_bytes
+from fastml.solvers.backprop._node import (
+    CACHE_LINE,
+    Memory,
+    Node,
+    Parameter,
+    Recording,
+    Shape,
+    aligned_bytes,
+    copy_into,
+)
 from fastml.solvers.backprop._optimizers import Optimizer
 from fastml.solvers.backprop._ridge import Ridge
 
 
 class Data(NamedTuple):
-    """A data set in host memory, or what there is of it; all of one length.
+    """A data set, or what there is of it; all of one length. In host memory, or on a network's device: ``sent``.
 
     Attributes
     ----------
@@ -29,6 +38,10 @@ class Data(NamedTuple):
     X: Any
     targets: Any = None
     factors: Any = None
+
+    def sent(self, arrays: Any) -> "Data":
+        """The same on the device of a backend's ``arrays``."""
+        return Data(*(arrays.send(array) for array in self))
 
 
 class Objective(NamedTuple):
@@ -95,7 +108,8 @@ class Program:
     def load(self, data: Data) -> None:
         """Take a batch that belongs to no data set."""
         network = self._network
-        every = np.arange(len(data.X), dtype=np.int64)
+        arrays = network.kernels.arrays
+        data, every = data.sent(arrays), arrays.send(np.arange(len(data.X), dtype=np.int64))
         gather = network.kernels.gather.rows
         gather(data.X, every, self.input, network.scale, network.offset)
         if self.targets is not None:
@@ -106,10 +120,11 @@ class Program:
     @property
     def loss(self) -> float:
         """The mean of the last run's losses times their factors."""
-        losses = self._network.kernels.arrays.fetch(self.losses)
+        fetch = self._network.kernels.arrays.fetch
+        losses = fetch(self.losses)
         if self.factors is None or not losses.ndim:
             return float(losses.sum()) / losses.size
-        return float(np.vdot(losses, self.factors)) / losses.size
+        return float(np.vdot(losses, fetch(self.factors))) / losses.size
 
     @property
     def penalty(self) -> float:
@@ -127,7 +142,7 @@ class Network:
     """Nodes in a row, their parameters and the programs that compute them.
 
     Making a network that trains moves its parameters into ``weights``; a network made before from the same parameters
-    is not to be used any more. One that does not train takes them where they lie.
+    is not to be used any more. One that does not train takes them where they lie, if that is on its device.
 
     Parameters
     ----------
@@ -178,6 +193,10 @@ class Network:
         self.parameters = [p for p in everything if p.trainable]
         self.trained = self.parameters if train else []
         self._lay_out()
+        everything += _unique(p for node in self.nodes for p in node.statistics)
+        for parameter in everything:
+            if not self.kernels.arrays.is_own(parameter.value):
+                parameter.value = self.kernels.arrays.send(parameter.numpy())
         self._places = [(p, p.value) for p in everything]
         self._memories = {kind: Memory(self.kernels.arrays) for kind in ("training", "inference")}
 
@@ -196,7 +215,7 @@ class Network:
         for parameter in self.trained:
             values = parameter.value
             parameter.value = self.part(self.weights, parameter)
-            parameter.value[...] = values
+            copy_into(parameter.value, values)
             parameter.gradient = self.part(self.gradients, parameter)
 
     def vector(self) -> Any:

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from fastml.kernels import arrays_of
+
 Shape = tuple[int, ...]
 
 
@@ -22,8 +24,8 @@ class Parameter:
     Attributes
     ----------
     value : array
-        A network that trains it moves it into its vector of weights: ``value`` is a view of that from then on. To be
-        written in place only.
+        A network moves it to its device, and one that trains it into its vector of weights: ``value`` is a view of
+        that from then on. To be written in place only: ``assign``.
     trainable : bool
         Read when a network is made.
     penalty : Penalty or None
@@ -44,6 +46,20 @@ class Parameter:
     def shape(self) -> Shape:
         return self.value.shape
 
+    def numpy(self) -> np.ndarray:
+        """The value itself if it lies in host memory, else a copy there."""
+        return arrays_of(self.value).fetch(self.value)
+
+    def assign(self, values: Any) -> None:
+        """Set the value, wherever it and the new one lie."""
+        copy_into(self.value, values)
+
+
+def copy_into(array: Any, values: Any) -> None:
+    """Set an array to values (an array or a number) that may lie on another device."""
+    own, of_values = arrays_of(array), arrays_of(values)
+    own.assign(array, values if own is of_values or np.isscalar(values) else of_values.fetch(values))
+
 
 class Recorded(NamedTuple):
     """A node's output, and what records its backward pass.
@@ -63,6 +79,8 @@ class Node:
     """
 
     parameters: tuple[Parameter, ...] = ()
+    # What it computes with besides, and changes perhaps, but not by gradients.
+    statistics: tuple[Parameter, ...] = ()
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """The output's shape.
@@ -104,9 +122,30 @@ class Recording:
         self._memory = memory
         self._gradients: tuple[Any, Any] | None = None
         self._next = 0
+        self._on_host = is_host(kernels.arrays)
 
     def __call__(self, function: Callable, *arguments: Any) -> None:
         self.steps.append((function, arguments))
+
+    def on_host(self, function: Callable, reads: tuple, writes: tuple) -> None:
+        """Record ``function(*reads, *writes)``, a function of NumPy's arrays and None.
+
+        On another device it gets copies of what it reads, and what it has written is copied there.
+        """
+        arrays = self.kernels.arrays
+        if self._on_host:
+            self(function, *reads, *writes)
+            return
+
+        def by_copies() -> None:
+            read = [None if array is None else arrays.fetch(array) for array in reads]
+            written = [None if array is None else np.empty(array.shape, array.dtype) for array in writes]
+            function(*read, *written)
+            for array, values in zip(writes, written):
+                if array is not None:
+                    arrays.assign(array, values)
+
+        self(by_copies)
 
     def array(self, shape: Shape, dtype: Any = None) -> Any:
         """An array that keeps its content until the program's next run."""
@@ -159,9 +198,14 @@ class Memory:
 CACHE_LINE = 64
 
 
+def is_host(arrays: Any) -> bool:
+    """Whether a backend's arrays are NumPy's, in host memory."""
+    return type(arrays.empty(0, np.uint8)) is np.ndarray
+
+
 def aligned_bytes(arrays: Any, n_bytes: int) -> Any:
     """``n_bytes`` zero bytes on the device, in host memory from the start of a cache line on."""
-    if arrays.empty(0, np.uint8).__class__ is not np.ndarray:
+    if not is_host(arrays):
         return arrays.send(np.zeros(n_bytes, np.uint8))
     block = np.zeros(n_bytes + CACHE_LINE, np.uint8)
     start = -block.ctypes.data % CACHE_LINE

@@ -33,6 +33,7 @@ class BatchNormalization(Node):
         self.moving_mean, self.moving_variance = moving_mean, moving_variance
         self.momentum, self.epsilon, self.frozen = momentum, epsilon, frozen
         self.parameters = _given(gamma, beta)
+        self.statistics = moving_mean, moving_variance
 
     def record(self, recording: Recording, x) -> Recorded:
         training = recording.training and not self.frozen

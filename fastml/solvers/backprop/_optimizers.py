@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fastml.solvers.backprop._node import Parameter, Recording
+from fastml.solvers.backprop._node import Parameter, Recording, copy_into
 
 if TYPE_CHECKING:
     from fastml.solvers.backprop._network import Network
@@ -76,17 +76,18 @@ class Optimizer:
         for name, vector in self.state.items():
             vector[...] = self.initial_state
             for parameter in network.trained:
+                part = network.part(vector, parameter)
                 if before is not None and before.trains(parameter):
-                    network.part(vector, parameter)[...] = before.part(old[name], parameter)
+                    copy_into(part, before.part(old[name], parameter))
                 elif (name, id(parameter)) in self._waiting:
-                    network.part(vector, parameter)[...] = self._waiting[name, id(parameter)]
+                    copy_into(part, self._waiting[name, id(parameter)])
         self._network = network
 
     def state_of(self, name: str, parameter: Parameter) -> Any:
         """The part of a state that belongs to a parameter; before any network is there, one that will."""
         if self._network is None:
             return self._waiting.setdefault(
-                (name, id(parameter)), np.full_like(parameter.value, self.initial_state)
+                (name, id(parameter)), np.full_like(parameter.numpy(), self.initial_state)
             )
         return self._network.part(self.state[name], parameter)
 

@@ -1,9 +1,11 @@
 """The penalty on squares of weights that is added as gradients are made."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from fastml.kernels import arrays_of
 from fastml.solvers.backprop._node import Parameter, Recording
 
 
@@ -22,7 +24,7 @@ class Ridge:
     def __init__(self, parameters: Sequence[Parameter], strength: float = 0.0):
         self.parameters = parameters
         self._strength = np.array([strength], np.float64)
-        self._squares = np.zeros(len(parameters))
+        self._squares: Any = np.zeros(len(parameters))
 
     @property
     def strength(self) -> float:
@@ -35,10 +37,13 @@ class Ridge:
     @property
     def value(self) -> float:
         """Of the weights before the last step."""
-        return 0.5 * self.strength * sum(self._squares.tolist())
+        return 0.5 * self.strength * sum(arrays_of(self._squares).fetch(self._squares).tolist())
 
     def record(self, recording: Recording) -> None:
         """Record the addition to the parameters' gradients."""
+        arrays = recording.kernels.arrays
+        if not arrays.is_own(self._squares):
+            self._squares = arrays.send(self._squares)
         for i, parameter in enumerate(self.parameters):
             assert parameter.gradient is not None
             recording(

@@ -29,7 +29,8 @@ class Runner:
         optimizer: Optimizer | None = None,
         training: bool = False,
     ):
-        self.network, self.data, self.objective = network, data, objective
+        self.network, self.objective = network, objective
+        self.data = None if data is None else data.sent(network.kernels.arrays)
         self.optimizer, self.training = optimizer, training
         self._programs: dict[int, Program] = {}
 
@@ -57,7 +58,7 @@ class Runner:
             program.load(batch)
         else:
             program = self.program(len(batch))
-            program.rows[...] = batch
+            self.network.kernels.arrays.assign(program.rows, batch)
         if self.optimizer is not None:
             self.optimizer.begin_step(learning_rate)
         program.run()

@@ -139,7 +139,7 @@ class Interpolate(Repeat):
 
     def record(self, recording: Recording, x) -> Recorded:
         rows, columns = (
-            _interpolation(length, factor).astype(recording.dtype)
+            recording.kernels.arrays.send(_interpolation(length, factor).astype(recording.dtype))
             for length, factor in zip(x.shape[1:3], self.factors)
         )
         out = recording.array((len(x), *self.output_shape(x.shape[1:])))
