@@ -2,6 +2,11 @@
 
 from math import inf
 
+# Of selu and of gelu's approximation by tanh, which have no parameters.
+SELU_ALPHA = 1.6732632423543772
+SELU_SCALE = 1.0507009873554805
+GELU_CUBIC = 0.044715
+
 # Names that stand for another one with these parameters.
 ALIASES: dict[str, tuple[str, tuple[float, ...]]] = {
     "relu6": ("relu", (0.0, 6.0, 0.0)),

@@ -7,9 +7,9 @@ x is float64; a, b and c are the parameters, in the order of ``fastml.kernels.ac
 from math import pi
 from math import sqrt as root_of
 
+from fastml.kernels.activation_names import GELU_CUBIC, SELU_ALPHA, SELU_SCALE
 from fastml.kernels.cuda._elements import erfc, exp, expm1, hypot, log1p, sqrt, tanh
 from fastml.kernels.cuda._warp import device_function
-from fastml.kernels.reference._activation_formulas import GELU_CUBIC, SELU_ALPHA, SELU_SCALE
 
 ROOT_HALF = root_of(0.5)
 ROOT_2_OVER_PI = root_of(2.0 / pi)

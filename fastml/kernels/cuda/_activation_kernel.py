@@ -7,7 +7,7 @@ from numba import cuda, float64
 
 from fastml.kernels.cuda._activation_formulas import FORMULAS
 from fastml.kernels.cuda._warp import device_function
-from fastml.kernels.reference._philox import GROUP, HALF, LOW, MULTIPLIERS, N_ROUNDS, WEYL
+from fastml.kernels.philox_constants import GROUP, HALF, LOW, MULTIPLIERS, N_ROUNDS, WEYL
 
 FIRST_MULTIPLIER, SECOND_MULTIPLIER = MULTIPLIERS
 FIRST_STEP, SECOND_STEP = WEYL

@@ -59,23 +59,23 @@ TILES = (
     Tile(64, 4, 4, 4, 8),
     Tile(128, 2, 2, 2, 8),
 )
-# For few rows: the first layer's gradient, whose filters see a single channel.
+# A gradient by filters with few rows: that of a first layer, whose filters see a single channel.
 FLAT_TILE = Tile(8, 32, 2, 2, 8)
 # The simulator starts a thread of Python for each of a block's.
-SIMULATED_TILES = (Tile(2, 2, 5, 3, 4),)
+SIMULATED_TILE = Tile(2, 2, 5, 3, 4)
 
 
-def tile_for(rows, columns):
-    """The tile for a product of so many rows and columns."""
+def product_tile(columns):
+    """The tile for outputs, or images, of so many channels in a group."""
     if SIMULATOR:
-        return SIMULATED_TILES[0]
-    if rows <= FLAT_TILE.rows < columns:
-        return FLAT_TILE
+        return SIMULATED_TILE
     return next((tile for tile in reversed(TILES) if columns <= tile.columns), TILES[0])
 
 
-def all_tiles():
-    return SIMULATED_TILES if SIMULATOR else (*TILES, FLAT_TILE)
+def filters_tile(rows, columns):
+    """The tile for a gradient by filters: taps times channels, and filters, of a group."""
+    is_flat = rows <= FLAT_TILE.rows < columns
+    return FLAT_TILE if is_flat and not SIMULATOR else product_tile(columns)
 
 
 class Layer(NamedTuple):

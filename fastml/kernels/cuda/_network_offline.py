@@ -16,7 +16,7 @@ from fastml.kernels.cuda import (
     gather,
 )
 from fastml.kernels.cuda._activation_formulas import FORMULAS
-from fastml.kernels.cuda._conv_layout import all_tiles
+from fastml.kernels.cuda._conv_layout import FLAT_TILE, TILES
 
 REAL = (types.float32, types.float64)
 DOUBLE = types.float64
@@ -125,15 +125,17 @@ def _pools(number):
 
 def _convolutions(number):
     vector, partial = _array(number), _array(number, 2)
-    for tile in all_tiles():
-        shape = f"{tile.rows} x {tile.columns}"
-        for transposed, zoomed, relu in ((False, False, False), (False, False, True), (True, False, False),
-                                         (True, True, False)):  # fmt: skip
-            kind = ("zoomed " if zoomed else "") + (
-                "transposed" if transposed else "relu" if relu else "linear"
-            )
-            function = _conv_kernel.product_function(tile, number, transposed, zoomed, relu)
-            yield f"conv_product {shape} {kind}", function, (*(vector,) * 3, _sizes(N_PRODUCT_SIZES), vector)
-        function = _conv_kernel.filters_function(tile, number)
-        yield f"conv_filters {shape}", function, (vector, vector, _sizes(N_FILTER_SIZES), partial)
+    kinds = ((False, False, False), (False, False, True), (True, False, False), (True, True, False))
+    for tile, (transposed, zoomed, relu) in product(TILES, kinds):
+        kind = ("zoomed " if zoomed else "") + ("transposed" if transposed else "relu" if relu else "linear")
+        function = _conv_kernel.product_function(tile, number, transposed, zoomed, relu)
+        arguments = *(vector,) * 3, _sizes(N_PRODUCT_SIZES), vector
+        yield f"conv_product {tile.rows} x {tile.columns} {kind}", function, arguments
+    for tile in (*TILES, FLAT_TILE):
+        arguments = vector, vector, _sizes(N_FILTER_SIZES), partial
+        yield (
+            f"conv_filters {tile.rows} x {tile.columns}",
+            _conv_kernel.filters_function(tile, number),
+            arguments,
+        )
     yield "conv_fold", _conv_kernel.fold_function(), (partial, vector)

@@ -8,7 +8,7 @@ per cent of the products. The gradient by filters is summed in parts of the batc
 from fastml.kernels.cuda import _device
 from fastml.kernels.cuda._columns import sums
 from fastml.kernels.cuda._conv_kernel import filters_kernel, fold_kernel, product_kernel
-from fastml.kernels.cuda._conv_layout import layer_of, parts_of, tile_for
+from fastml.kernels.cuda._conv_layout import filters_tile, layer_of, parts_of, product_tile
 from fastml.kernels.cuda._operation import (
     as_function,
     checked,
@@ -67,7 +67,7 @@ def gradient_input(dout, W, dX, geometry):
     kh, kw, columns, m = layer.filters
     channels = m // layer.groups
     (top, left), (dy, dx) = layer.padding, layer.dilation
-    tile = tile_for(layer.n * layer.h * layer.w, columns)
+    tile = product_tile(columns)
     sizes = as_int32(
         (layer.oh, layer.ow, m, layer.h, layer.w, layer.c, kw, channels, columns, kh * kw * channels)
         + (layer.groups, 1, 1, -top, -left, -dy, -dx, *layer.strides)
@@ -108,7 +108,7 @@ def _forward(layer, kind, X, W, bias, out, relu):
     if out.size == 0:
         return []
     columns, channels = layer.m // layer.groups, layer.c // layer.groups
-    tile = tile_for(layer.n * layer.oh * layer.ow, columns)
+    tile = product_tile(columns)
     sizes = as_int32(
         (layer.h, layer.w, layer.c, layer.oh, layer.ow, layer.m, layer.kw, channels, columns)
         + (
@@ -135,7 +135,7 @@ def _gradient_filters(layer, kind, X, dout, dW, dbias):
         return calls
     columns, channels = layer.m // layer.groups, layer.c // layer.groups
     n_lines, n_pixels = layer.kh * layer.kw * channels, layer.n * layer.oh * layer.ow
-    tile = tile_for(n_lines, columns)
+    tile = filters_tile(n_lines, columns)
     n_parts = parts_of(layer, tile)
     partial = _device.empty((n_parts, dW.size), kind)
     sizes = as_int32(

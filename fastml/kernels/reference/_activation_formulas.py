@@ -22,9 +22,7 @@ from math import pi, sqrt
 import numpy as np
 from scipy.special import expit, ndtr
 
-SELU_ALPHA = 1.6732632423543772
-SELU_SCALE = 1.0507009873554805
-GELU_CUBIC = 0.044715
+from fastml.kernels.activation_names import GELU_CUBIC, SELU_ALPHA, SELU_SCALE
 
 
 def _relu(x, negative_slope, max_value, threshold):
