@@ -32,7 +32,7 @@ class Variable:
         path: str | None = None,
         trainable: bool = False,
     ):
-        self._array = array if callable(array) else lambda: array
+        self._array = array
         self.name = name
         self.path = name if path is None else path
         self._trainable = trainable
@@ -41,7 +41,7 @@ class Variable:
     @property
     def value(self) -> np.ndarray:
         """The array itself."""
-        return self._array()
+        return self._array() if callable(self._array) else self._array
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -64,6 +64,8 @@ class SparseDense(Node):
         np.add(self.batch @ self.weights.value, self.bias.value, out=out)
 
     def _gradient(self, dout):
+        assert self.weights.gradient is not None
+        assert self.bias.gradient is not None
         self.weights.gradient[...] = self.batch.T @ dout
         self.bias.gradient[...] = dout.sum(axis=0)
 
