@@ -79,7 +79,7 @@ def test_the_layout_is_that_of_keras(name, tmp_path):
                 found = {}
                 h5.visititems(
                     lambda path, entry, found=found: found.update(
-                        {path: getattr(entry, "shape", entry.attrs.keys())}
+                        {path: (entry.dtype, entry.shape) if hasattr(entry, "shape") else list(entry.attrs)}
                     )
                 )
                 arrays.append(found)
