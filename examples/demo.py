@@ -367,7 +367,7 @@ def draw_ratios(panel: "SubFigure", comparisons: Sequence[Comparison]) -> None:
     labels = [f"{comparison.label}\nbeside {comparison.peer}" for comparison in comparisons]
     axes.set_yticks(positions, labels, fontsize=10, color=INK)
     axes.invert_yaxis()
-    axes.set_xlim(0, 1.4 * max(1.0, *ratios))  # room for the text after the longest bar
+    axes.set_xlim(0, 1.4 * max([1.0, *ratios]))  # room for the text after the longest bar
     axes.set_xlabel("the peer's time / fastml's time (dashed: equal)", color=INK)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)

@@ -139,7 +139,7 @@ def test_without_any_peer_a_network_has_a_line_of_its_own(monkeypatch):
     (result,) = demo.compare_all(demo.digits_data("a test"), short=False)
     assert (result.label, result.rows, result.theirs, result.ratio) == ("CNNClassifier", 200, None, None)
     assert demo.format_line(result)[4:6] == ("-", "-")
-    demo.draw(demo.digits_data("a test"), [comparison(), result])
+    demo.draw(demo.digits_data("a test"), [result])
 
 
 def test_labels_are_distinct():
