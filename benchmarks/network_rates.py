@@ -34,6 +34,12 @@ def report_rates(benchmark: Any, title: str, steps: Sequence[tuple], gflop: floa
     print(f"\n{title}: " + ", ".join(f"{name} {value:.3g}" for name, value in figures.items()))
 
 
+def peak_gflops(n_threads: int) -> float:
+    """Of multiply-adds in registers, float32."""
+    program = Program([_dense.multiply_adds(PEAK_WORK, np.empty(n_threads, "f4"))], n_threads)
+    return 2e-9 * PEAK_WORK * n_threads / best_seconds(program.run)[0]
+
+
 def best_seconds(*contenders: Any) -> list[float]:
     """The shortest time of each, of ROUNDS rounds in which all take turns, after one to warm up."""
     seconds = [math.inf] * len(contenders)

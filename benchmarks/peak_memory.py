@@ -9,12 +9,13 @@ Prints megabytes (10^6 bytes). Linux only: the peak is the kernel's, set back af
 import sys
 from pathlib import Path
 
+from networks import NETWORKS, Network
 from workloads import BY_NAME, N_THREADS, Workload
 
 WARM_UP_ROWS = 100
 
 
-def peak_rise(workload: Workload, package: str) -> float:
+def peak_rise(workload: Workload | Network, package: str) -> float:
     """Megabytes between the resident memory before a fit and its peak during the fit."""
     data = workload.load()
     workload.build(package).fit(data.X[:WARM_UP_ROWS], data.y[:WARM_UP_ROWS])
@@ -37,4 +38,4 @@ if __name__ == "__main__":
 
     fastml.set_config(n_threads=N_THREADS)
     _, name, package = sys.argv
-    print(f"{peak_rise(BY_NAME[name], package):.1f}")
+    print(f"{peak_rise((BY_NAME | NETWORKS)[name], package):.1f}")

@@ -47,6 +47,7 @@ def summarise(runs: Sequence[Record]) -> Record:
         "custom_losses": [summarise_custom_loss(run) for run in by_kind.get("custom loss", [])],
         "custom_kernels": [summarise_custom_kernel(run) for run in by_kind.get("custom kernel", [])],
         "accuracy": [summarise_accuracy(run) for run in by_kind.get("accuracy", [])],
+        "seeds": [without(run, "kind", "scale") for run in by_kind.get("seeds", [])],
         "memory": [without(run, "kind", "scale") for run in by_kind.get("memory", [])],
         "kernels": [without(run, "kind", "scale") for run in by_kind.get("kernel", [])],
         "probability": [without(run, "kind", "scale") for run in by_kind.get("probability", [])],
@@ -142,9 +143,9 @@ def render_cpu(results: Record) -> str:
     """The CPU part of the README, in Markdown."""
     where, fits = results["machine"], results["fits"]
     parts = [
-        f"Seconds of a whole `fit` (or `predict`) beside scikit-learn {where['scikit-learn']} or scikit-learn-intelex, "
-        f"the two taking turns in one run with two threads each, a peer with `n_jobs=2` where that helps. Measured on "
-        f"{results['date'][:10]} on {where['cores']} cores of an {where['processor']} "
+        f"Seconds of a whole `fit` (or `predict`) beside scikit-learn {where['scikit-learn']}, scikit-learn-intelex, "
+        "TensorFlow or PyTorch, the two taking turns in one run with two threads each, a peer with `n_jobs=2` where "
+        f"that helps. Measured on {results['date'][:10]} on {where['cores']} cores of an {where['processor']} "
         f"({where['instruction_set']}), {where['memory_gib']:.0f} GiB, Python {where['python']}, "
         f"NumPy {where['numpy']}.",
         markdown_table(
@@ -175,9 +176,11 @@ def remarks(results: Record) -> Iterable[str]:
             f"Mean test accuracy on `{accuracy['workload']}` over {len(accuracy['ours'])} seeds: "
             f"{accuracy['mean']:.2%}, scikit-learn {accuracy['peer_mean']:.2%}."
         )
+    yield from network_remarks(results)
     if results["memory"]:
         rises = "; ".join(
-            f"`{memory['workload']}` {memory['ours_mb']:.1f} MB (scikit-learn {memory['theirs_mb']:.1f} MB)"
+            f"`{memory['workload']}` {memory['ours_mb']:.1f} MB ({memory.get('peer', 'scikit-learn')} "
+            f"{memory['theirs_mb']:.1f} MB)"
             for memory in results["memory"]
         )
         yield f"Rise of peak resident memory during `fit`, in a fresh process: {rises}."
@@ -197,6 +200,24 @@ def remarks(results: Record) -> Iterable[str]:
             f"`{memory['workload']}` {memory['ours_mb']:.0f} MB" for memory in results["svm_memory"]
         )
         yield f"Rise of peak resident memory during a kernel machine's `fit`, with its default cache: {rises}."
+
+
+def network_remarks(results: Record) -> Iterable[str]:
+    for seeds in results.get("seeds", []):
+        yield (
+            f"Test accuracy on `{seeds['workload']}` over {len(seeds['scores'])} seeds: {min(seeds['scores']):.2%} to "
+            f"{max(seeds['scores']):.2%}."
+        )
+    rates = {
+        fit["workload"]: f"`{fit['workload']}` {fit['gflops']:.0f} of {fit['peak_gflops']:.0f}"
+        for fit in results["fits"]
+        if "gflops" in fit and not fit["workload"].endswith(" predict")
+    }
+    if rates:
+        yield (
+            "GFLOP/s of whole fits of networks, beside multiply-adds in registers on as many threads: "
+            f"{'; '.join(rates.values())}."
+        )
 
 
 def custom_kernel_remarks(kernels: Sequence[Record]) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""Train fastml's classifiers on MNIST beside scikit-learn's: one table, one picture.
+"""Train fastml's classifiers on MNIST beside their peers': one table, one picture.
 
     python examples/demo.py [--short] [--output demo.png]
 
@@ -11,7 +11,7 @@ import argparse
 import importlib
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
@@ -34,10 +34,11 @@ if TYPE_CHECKING:
 
 
 class Peer(NamedTuple):
-    """A package that has the same estimators, under the same names, in the same modules."""
+    """A package that has the same estimators, under the same names, in the same modules; or what does as they do."""
 
     name: str
     package: str
+    estimator: Callable[..., Any] | None = None
 
 
 class Workload(NamedTuple):
@@ -51,16 +52,80 @@ class Workload(NamedTuple):
     short_rows: int
     fastest_peer: Peer | None = None  # where one is faster than scikit-learn: compared too, if installed
     takes_jobs: bool = True  # False: its n_jobs has no effect, and is deprecated
+    other_peers: tuple[Peer, ...] = ()  # for what scikit-learn does not have: the first that is installed
+    takes_images: bool = False
+
+
+class KerasCNN:
+    """`CNNClassifier`'s network in TensorFlow."""
+
+    def __init__(self, epochs: int, batch_size: int, random_state: int):
+        self.epochs, self.batch_size, self.random_state = epochs, batch_size, random_state
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> "KerasCNN":
+        from tensorflow import keras
+
+        keras.utils.set_random_seed(self.random_state)
+        self.model = keras.Sequential(
+            [
+                keras.Input((*X.shape[1:], 1)),
+                keras.layers.Conv2D(32, 3, activation="relu"),
+                keras.layers.MaxPooling2D(2),
+                keras.layers.Flatten(),
+                keras.layers.Dense(128, activation="relu"),
+                keras.layers.Dense(y.max() + 1, activation="softmax"),
+            ]
+        )
+        self.model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        self.model.fit(X[..., None], y, batch_size=self.batch_size, epochs=self.epochs, verbose=0)
+        return self
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        return self.model.predict(X[..., None], batch_size=256, verbose=0).argmax(axis=1)
+
+
+class TorchCNN:
+    """`CNNClassifier`'s network in PyTorch: tensors in memory, fused Adam."""
+
+    def __init__(self, epochs: int, batch_size: int, random_state: int):
+        self.epochs, self.batch_size, self.random_state = epochs, batch_size, random_state
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> "TorchCNN":
+        import torch
+        from torch import nn
+
+        torch.manual_seed(self.random_state)
+        inputs, labels = torch.from_numpy(X[:, None]), torch.from_numpy(y.astype(np.int64))
+        layers = [nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()]
+        layers += [nn.LazyLinear(128), nn.ReLU(), nn.Linear(128, int(y.max()) + 1)]
+        self.model = nn.Sequential(*layers)
+        self.model(inputs[:1])
+        optimizer = torch.optim.Adam(self.model.parameters(), fused=True)
+        for _ in range(self.epochs):
+            for rows in torch.randperm(len(X)).split(self.batch_size):
+                optimizer.zero_grad()
+                nn.functional.cross_entropy(self.model(inputs[rows]), labels[rows]).backward()
+                optimizer.step()
+        return self
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        import torch
+
+        with torch.inference_mode():
+            return self.model(torch.from_numpy(X[:, None])).argmax(axis=1).numpy()
 
 
 SCIKIT_LEARN = Peer("scikit-learn", "sklearn")
 INTELEX = Peer("scikit-learn-intelex", "sklearnex")
+NETWORKS = (Peer("TensorFlow", "tensorflow", KerasCNN), Peer("PyTorch", "torch", TorchCNN))
 
 EPOCHS = {"max_iter": 5, "tol": None, "random_state": 0}  # the same work on both sides: no early stop
 LOG_LOSS = {"loss": "log_loss"} | EPOCHS
 RBF = {"C": 10, "gamma": 0.02}
 NU_RBF = {"nu": 0.1, "gamma": 0.02}
 GRID = {"Cs": 3, "cv": 3, "l1_ratios": (0,), "scoring": "accuracy", "use_legacy_attributes": False}
+MLP = {"hidden_layer_sizes": (128,), "batch_size": 64, "max_iter": 10, "random_state": 0}
+CNN = {"epochs": 1, "batch_size": 128, "random_state": 0}
 PA1 = {"learning_rate": "pa1", "penalty": None, "eta0": 1.0} | EPOCHS
 
 # label, module, estimator, parameters, rows, rows with --short
@@ -77,6 +142,12 @@ WORKLOADS = (
     Workload("LinearSVC", "svm", "LinearSVC", {"random_state": 0}, 5_000, 1_000),
     Workload("SVC", "svm", "SVC", RBF, 10_000, 2_000, fastest_peer=INTELEX),
     Workload("NuSVC", "svm", "NuSVC", NU_RBF, 4_000, 1_000, fastest_peer=INTELEX),
+    Workload("MLPClassifier", "neural_network", "MLPClassifier", MLP, 20_000, 2_000),
+    Workload(
+        *("CNNClassifier", "neural_network", "CNNClassifier", CNN, 60_000, 5_000),
+        other_peers=NETWORKS,
+        takes_images=True,
+    ),
 )
 
 ROUNDS = 2  # fits of each side, taking turns; the fastest counts
@@ -107,17 +178,17 @@ class Fit(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """One line of the table: the fastest fit of each side."""
+    """One line of the table: the fastest fit of each side; None where no peer is installed."""
 
     label: str
     peer: str
     rows: int
     ours: Fit
-    theirs: Fit
+    theirs: Fit | None
 
     @property
-    def ratio(self) -> float:
-        return self.theirs.seconds / self.ours.seconds
+    def ratio(self) -> float | None:
+        return None if self.theirs is None else self.theirs.seconds / self.ours.seconds
 
 
 def load_data() -> Data:
@@ -166,6 +237,9 @@ def compare(workload: Workload, data: Data, rows: int, progress: tqdm) -> list[C
     """Fit a workload in fastml and in its peers, taking turns: a line per peer."""
     peers = installed_peers(workload)
     n_jobs = peer_jobs(rows * data.X_train.shape[1], n_classes=len(np.unique(data.y_train)))
+    if workload.takes_images:
+        X_train, X_test = (X.reshape(-1, *data.image_shape) for X in (data.X_train, data.X_test))
+        data = data._replace(X_train=X_train, X_test=X_test)
     jobs = {"fastml": None} | {peer.package: n_jobs for peer in peers}
     for package in jobs:
         timed_fit(build(workload, package), data, WARM_UP_ROWS)
@@ -177,6 +251,8 @@ def compare(workload: Workload, data: Data, rows: int, progress: tqdm) -> list[C
             fit = timed_fit(build(workload, package, n_jobs), data, rows)
             fastest[package] = min(fastest.get(package, fit), fit, key=lambda fit: fit.seconds)
             progress.update()
+    if not peers:
+        return [Comparison(workload.label, "-", rows, fastest["fastml"], None)]
     return [
         Comparison(workload.label, peer.name, rows, fastest["fastml"], fastest[peer.package])
         for peer in peers
@@ -184,7 +260,9 @@ def compare(workload: Workload, data: Data, rows: int, progress: tqdm) -> list[C
 
 
 def installed_peers(workload: Workload) -> list[Peer]:
-    """scikit-learn, and the workload's fastest peer where there is one and it is installed."""
+    """scikit-learn, and the workload's fastest peer where there is one and it is installed; or one of the others."""
+    if workload.other_peers:
+        return [peer for peer in workload.other_peers if find_spec(peer.package) is not None][:1]
     fastest = workload.fastest_peer
     if fastest is None or find_spec(fastest.package) is None:
         return [SCIKIT_LEARN]
@@ -193,6 +271,9 @@ def installed_peers(workload: Workload) -> list[Peer]:
 
 def build(workload: Workload, package: str, n_jobs: int | None = None) -> ClassifierMixin:
     """The workload's estimator from `package`, with `n_jobs` jobs where it takes them."""
+    for peer in workload.other_peers:
+        if peer.package == package:
+            return peer.estimator(**workload.params)
     module = importlib.import_module(f"{package}.{workload.module}")
     estimator = getattr(module, workload.estimator)(**workload.params)
     takes_jobs = workload.takes_jobs and "n_jobs" in estimator.get_params()
@@ -241,10 +322,10 @@ def format_line(comparison: Comparison) -> tuple[str, ...]:
         comparison.peer,
         f"{comparison.rows:,}",
         f"{ours.seconds:.3f} s",
-        f"{theirs.seconds:.3f} s",
-        f"{comparison.ratio:.1f}x",
+        "-" if theirs is None else f"{theirs.seconds:.3f} s",
+        "-" if theirs is None else f"{comparison.ratio:.1f}x",
         f"{ours.accuracy:.2%}",
-        f"{theirs.accuracy:.2%}",
+        "-" if theirs is None else f"{theirs.accuracy:.2%}",
     )
 
 
@@ -259,7 +340,7 @@ def draw(data: Data, comparisons: Sequence[Comparison]) -> "Figure":
     figure.get_layout_engine().set(w_pad=0.15, h_pad=0.1)
     figure.suptitle(f"fastml beside its peers on {data.name}", fontsize=18, fontweight="bold", color=INK)
     left, right = figure.subfigures(1, 2, width_ratios=(1.25, 1))
-    draw_ratios(left, comparisons)
+    draw_ratios(left, [comparison for comparison in comparisons if comparison.theirs is not None])
     draw_mistakes(right, data, max(comparisons, key=lambda comparison: comparison.ours.accuracy))
     return figure
 
@@ -286,7 +367,7 @@ def draw_ratios(panel: "SubFigure", comparisons: Sequence[Comparison]) -> None:
     labels = [f"{comparison.label}\nbeside {comparison.peer}" for comparison in comparisons]
     axes.set_yticks(positions, labels, fontsize=10, color=INK)
     axes.invert_yaxis()
-    axes.set_xlim(0, 1.4 * max(1.0, *ratios))  # room for the text after the longest bar
+    axes.set_xlim(0, 1.4 * max([1.0, *ratios]))  # room for the text after the longest bar
     axes.set_xlabel("the peer's time / fastml's time (dashed: equal)", color=INK)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
@@ -314,7 +395,7 @@ def write_picture(path: Path, data: Data, comparisons: Sequence[Comparison]) -> 
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Train fastml's classifiers beside scikit-learn's.")
+    parser = argparse.ArgumentParser(description="Train fastml's classifiers beside their peers'.")
     parser.add_argument("--short", action="store_true", help="fewer training rows")
     parser.add_argument(
         "--output", type=Path, default=Path("demo.png"), help="the picture (default: %(default)s)"

@@ -110,12 +110,36 @@ def test_every_classifier_has_a_workload():
                 assert name in workloads or REPLACED.get(name) in labels, name
 
 
-@pytest.mark.parametrize("workload", demo.WORKLOADS, ids=lambda workload: workload.label)
+OF_SCIKIT_LEARN = [workload for workload in demo.WORKLOADS if not workload.other_peers]
+
+
+@pytest.mark.parametrize("workload", OF_SCIKIT_LEARN, ids=lambda workload: workload.label)
 def test_workload_runs_in_scikit_learn(workload):
     estimator = demo.build(workload, "sklearn", n_jobs=2)
     assert estimator.get_params().get("n_jobs", 2) == (2 if workload.takes_jobs else None)
     data = demo.digits_data("a test")
     assert demo.timed_fit(estimator, data, 500).accuracy > 0.8
+
+
+def test_networks_learn_wherever_they_are_from():
+    (workload,) = (workload for workload in demo.WORKLOADS if workload.other_peers)
+    workload = workload._replace(params=workload.params | {"epochs": 15, "batch_size": 32})
+    data = demo.digits_data("a test")
+    images = (X.reshape(-1, *data.image_shape) for X in (data.X_train, data.X_test))
+    data = data._replace(**dict(zip(("X_train", "X_test"), images)))
+    for package in ("fastml", *(peer.package for peer in demo.installed_peers(workload))):
+        assert demo.timed_fit(demo.build(workload, package), data, 500).accuracy > 0.8, package
+
+
+def test_without_any_peer_a_network_has_a_line_of_its_own(monkeypatch):
+    absent = demo.Peer("nobody", "fastml_has_no_such_peer")
+    (workload,) = (workload for workload in demo.WORKLOADS if workload.other_peers)
+    workload = workload._replace(rows=200, other_peers=(absent,))
+    monkeypatch.setattr(demo, "WORKLOADS", (workload,))
+    (result,) = demo.compare_all(demo.digits_data("a test"), short=False)
+    assert (result.label, result.rows, result.theirs, result.ratio) == ("CNNClassifier", 200, None, None)
+    assert demo.format_line(result)[4:6] == ("-", "-")
+    demo.draw(demo.digits_data("a test"), [result])
 
 
 def test_labels_are_distinct():

@@ -34,16 +34,19 @@ class Variable:
         path: str | None = None,
         trainable: bool = False,
     ):
-        self._array = array if callable(array) else lambda: array
+        self._array = array
         self.name = name
         self.path = name if path is None else path
         self._trainable = trainable
         self.regularizer: Any = None
 
+    def _current(self) -> Any:
+        return self._array() if callable(self._array) else self._array
+
     @property
     def value(self) -> np.ndarray:
         """The array itself, if it lies in host memory; else a copy, which is read-only."""
-        array = self._array()
+        array = self._current()
         arrays = arrays_of(array)
         value = arrays.fetch(array)
         if value is not array:
@@ -52,15 +55,15 @@ class Variable:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self._array().shape
+        return self._current().shape
 
     @property
     def ndim(self) -> int:
-        return self._array().ndim
+        return self._current().ndim
 
     @property
     def dtype(self) -> str:
-        return self._array().dtype.name
+        return self._current().dtype.name
 
     @property
     def trainable(self) -> bool:
@@ -89,7 +92,7 @@ class Variable:
                 f"must match. variable.shape={self.shape}, Received: value.shape={value.shape}. "
                 f"Target variable: {self!r}"
             )
-        array = self._array()
+        array = self._current()
         arrays_of(array).assign(array, value)
         return self
 

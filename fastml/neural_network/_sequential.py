@@ -79,7 +79,7 @@ class SequentialEstimator(BaseEstimator):
 
     # Fitting
 
-    def _make_model(self, sample_shape: tuple[int, ...], n_outputs: int) -> keras.Sequential:
+    def _make_model(self, sample_shape: tuple[int, ...], n_outputs: int) -> Any:
         if isinstance(self.model, keras.Model):
             return copy.deepcopy(self.model)
         return self.model(**self._model_parameters())
@@ -102,7 +102,8 @@ class SequentialEstimator(BaseEstimator):
         if isinstance(optimizer, keras.Optimizer):
             optimizer = type(optimizer).from_config(optimizer.get_config())
         model.compile(optimizer=optimizer, loss=loss, metrics=list(self._metrics))
-        self.model_, self.history_ = model, {}
+        self.model_ = model
+        self.history_: dict[str, list[float]] = {}
 
     def _train(self, X: Any, y: Any, sample_weight: Any, epochs: int, stratify: Any = None) -> None:
         if sample_weight is not None:

@@ -3,12 +3,10 @@
 import pytest
 
 from fastml import keras
-from fastml.keras import _device
 
 
 @pytest.fixture(autouse=True)
-def _fresh_session(monkeypatch):
-    """Names and seeds begin anew; the arithmetic is the reference's."""
+def _fresh_session():
+    """Names and seeds begin anew."""
     keras.utils.clear_session()
     keras.utils.set_random_seed(0)
-    monkeypatch.setattr(_device, "device", lambda: "reference")

@@ -27,7 +27,7 @@ from fastml.solvers.backprop import (
 from fastml.solvers.backprop._dense import ConvMaxPool
 from fastml.solvers.backprop._fusion import fuse
 
-DEVICE = "reference"
+DEVICE = "cpu"
 OBJECTIVE = Objective(SoftmaxCrossEntropy(), Targets((), True), None)
 
 
@@ -103,6 +103,29 @@ def test_a_program_outlives_one_with_longer_batches():
     network.inference(20, data).run()
     program.run()
     np.testing.assert_array_equal(program.predictions, before)
+
+
+def test_backends_train_alike():
+    """The loop and the nodes know of no backend: the same steps by the reference's kernels."""
+    data = Data(
+        np.random.default_rng(0).standard_normal((20, 6, 6, 1)),
+        np.arange(20, dtype=np.int32) % 3,
+    )
+    trained = []
+    for device in (DEVICE, "reference"):
+        rng = np.random.default_rng(7)
+        pool = MaxPool(Window((2, 2), (2, 2)))
+        nodes = [conv(rng, 1, 4), relu(), pool, batch_normalization(rng, 4), Reshape((16,))]
+        nodes += [Dropout(0.3, np.array([1, 0], np.uint64)), dense(rng, 16, 3), RowActivation("softmax")]
+        network = Network(nodes, (6, 6, 1), np.float64, device)
+        optimizer = Adam(clipping=Clipping(global_norm=1.0))
+        runner = Runner(network, data, OBJECTIVE, optimizer, training=True)
+        losses = [runner.step(rows, 0.01).loss for _ in range(3) for rows in batches(np.arange(20), 8)]
+        trained.append((losses, network.weights.copy()))
+    (losses, weights), (expected_losses, expected_weights) = trained
+    np.testing.assert_allclose(losses, expected_losses, rtol=1e-9)
+    np.testing.assert_allclose(weights, expected_weights, rtol=1e-7, atol=1e-10)
+    assert losses[-1] < losses[0]
 
 
 def test_predictions_do_not_depend_on_the_batch():

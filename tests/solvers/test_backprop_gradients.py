@@ -34,7 +34,7 @@ from fastml.solvers.backprop import (
     formulas,
 )
 
-DEVICE = "reference"
+DEVICE = "cpu"
 STEP = 1e-6
 
 

@@ -199,13 +199,14 @@ class Layer:
         ValueError
             If an axis of the shape is not known.
         """
-        if None in shape:
+        sizes = tuple(size for size in shape if size is not None)
+        if len(sizes) < len(shape):
             raise ValueError(
                 f"Layer '{self.name}': the variable '{name}' would have the shape {tuple(shape)}, which must be fully "
                 "defined. Give the model an Input with all sizes that layers depend on."
             )
         path = f"{self.path}/{name}"
-        values = initial_weights(initializers.get(initializer), tuple(shape), self.dtype, path)
+        values = initial_weights(initializers.get(initializer), sizes, self.dtype, path)
         regularizer = regularizers.get(regularizer)
         penalty = None if regularizer is None else regularizer.penalty
         parameter = Parameter(values, trainable and self._trainable, penalty)

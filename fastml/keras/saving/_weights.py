@@ -68,7 +68,7 @@ def _owners_of_layers(model: Any, path: str) -> Iterator[Owner]:
             yield from _owners_of_layers(layer, inner)
             continue
         yield Owner(inner, layer, layer.weights)
-        activation = getattr(layer, "activation", None)
+        activation: Any = getattr(layer, "activation", None)
         if hasattr(activation, "weights"):  # a layer
             yield Owner(f"{inner}/activation", activation, activation.weights)
 
