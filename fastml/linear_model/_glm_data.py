@@ -44,12 +44,12 @@ def device_for(estimator: Any, solver: str, X: Any) -> str:
         If the device is CUDA by configuration, and cannot be used, or the solver has no kernels there: an explicit
         device is not quietly overruled.
     """
-    if solver not in ("sag", "saga"):
+    if solver not in ("sag", "saga", "liblinear"):
         return resolve_device(device_of(X), gpu_pays=False)
     if get_config()["device"] == "cuda":
         raise RuntimeError(
-            f"{type(estimator).__name__}(solver={solver!r}) runs on the CPU only: each step is an inner product "
-            "with one row, which leaves a GPU idle. Use another solver, or fastml.set_config(device='auto')."
+            f"{type(estimator).__name__}(solver={solver!r}) runs on the CPU only: its steps are too short "
+            "to be worth a GPU. Use another solver, or fastml.set_config(device='auto')."
         )
     return "cpu"
 

@@ -1,10 +1,10 @@
 /* Yu, Huang and Lin (2011), algorithm 5: the dual of the logistic loss, whose variables never reach a bound.
  *
- * alpha = dual[2 i] and C - alpha = dual[2 i + 1] are both kept, since near a bound one is known from the other
- * only but for its digits. A step solves the one-variable problem
- *     min_z  z log z + (C - z) log(C - z) + a/2 (z - z_old)^2 + b (z - z_old)
- * by Newton steps in whichever of the two variables the minimum is the smaller of, where they converge. The
- * sums that a sweep ends with: record->largest, and n_inner of Newton steps.
+ * alpha = dual[2 i] and C - alpha = dual[2 i + 1] are both kept, since near a bound one is known from the
+ * other only but for its digits. A step solves the one-variable problem min_z  z log z + (C - z) log(C - z) +
+ * a/2 (z - z_old)^2 + b (z - z_old) by Newton steps in whichever of the two variables the minimum is the
+ * smaller of, where they converge. The sums that a sweep ends with: record->largest, and n_inner of Newton
+ * steps.
  */
 
 #ifndef FASTML_LOGISTIC_DUAL_ONCE
@@ -15,8 +15,8 @@
 #define SMALLEST_INNER_TOL 1e-8
 enum { MAX_NEWTON_STEPS = 100 };
 
-/* Newton steps for z, of which `alpha[0]` is the old value and `alpha[1]` C less that; how many. A step that would
-   leave (0, C) goes a tenth of the way to 0 instead. */
+/* Newton steps for z, of which `alpha[0]` is the old value and `alpha[1]` C less that; how many. A step that
+   would leave (0, C) goes a tenth of the way to 0 instead. */
 INLINE int minimise_in_z(cd_record *record, double alpha[2], double cost, double a, double b) {
     const double old = alpha[0];
     double z = cost - old < 0.5 * cost ? 0.1 * old : old;

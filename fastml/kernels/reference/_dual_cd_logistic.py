@@ -1,5 +1,5 @@
 """Coordinate descent for the logistic loss: sweeps over its dual (Yu, Huang and Lin, algorithm 5), and Newton steps
-with an l1 penalty (Yuan, Ho and Lin, algorithm 3, "newGLMNET")."""
+with an l1 penalty (Yuan, Ho and Lin, "newGLMNET")."""
 
 import numpy as np
 
