@@ -6,8 +6,8 @@ dual_i y_i x_i) beside the dual, so that the slope along a coordinate is one inn
 addition of it. ``crammer_singer`` (Keerthi et al., section 3) solves a row's sub-problem over all classes at once.
 ``l1`` (Yuan et al., section 4) takes one-dimensional Newton steps with line search along the columns of X.
 ``logistic_dual`` (Yu, Huang and Lin, algorithm 5) solves a row's problem by Newton's method; its variables stay off
-their bounds, so that nothing is shrunk. ``logistic_l1`` (Yuan, Ho and Lin, "newGLMNET") minimises quadratic models of the
-loss.
+their bounds, so that nothing is shrunk. ``logistic_l1`` (Yuan, Ho and Lin, "newGLMNET") minimises quadratic models of
+the loss.
 
 A sweep visits the active coordinates in an order drawn anew. One that sits at a bound, where the last sweep's
 violations make it look as if it stayed there, is shrunk: put behind the active ones. When the active ones have
