@@ -23,8 +23,7 @@ def check_liblinear(estimator: Any, penalty: str, n_classes: int, X: Any) -> Non
     Raises
     ------
     ValueError
-        For other than two classes, values above 1e30, an intercept scaling that is not positive, or an l1 penalty in
-        the dual.
+        For other than two classes, values above 1e30, or an l1 penalty in the dual.
     """
     if n_classes != 2:
         raise ValueError(
@@ -36,11 +35,6 @@ def check_liblinear(estimator: Any, penalty: str, n_classes: int, X: Any) -> Non
         raise ValueError(
             "Using the 'liblinear' solver while X contains a maximum value > 1e30 results in a frozen fit. Please "
             "choose another solver or rescale the input X."
-        )
-    if estimator.fit_intercept and estimator.intercept_scaling <= 0:
-        raise ValueError(
-            f"Intercept scaling is {estimator.intercept_scaling!r} but needs to be greater than 0. To disable fitting "
-            "an intercept, set fit_intercept=False."
         )
     _get_liblinear_solver_type("ovr", penalty, "logistic_regression", estimator.dual)
 
