@@ -176,6 +176,8 @@ class LogisticRegression(DeviceClassifierPrediction, _SklearnLogisticRegression)
 
     def _store(self, outcome, dtype) -> None:
         vars(self).update(self._attributes(outcome.weights, dtype))
+        if self.solver == "liblinear" and not self.fit_intercept:
+            self.intercept_ = 0.0
         self.n_iter_ = np.array([outcome.n_iter], dtype=np.int32)
         vars(self).pop("loss_history_", None)
         if self.solver in DESCENT_SOLVERS:

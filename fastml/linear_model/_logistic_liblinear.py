@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.svm._base import _get_liblinear_solver_type
 
+from fastml._validation import raise_if_not_finite
 from fastml.kernels import glm_data, linear_data
 from fastml.solvers import dual_cd, newton
 from fastml.solvers._models import Binary
@@ -23,13 +24,14 @@ def check_liblinear(estimator: Any, penalty: str, n_classes: int, X: Any) -> Non
     Raises
     ------
     ValueError
-        For other than two classes, values above 1e30, or an l1 penalty in the dual.
+        For other than two classes, NaN, values above 1e30, or an l1 penalty in the dual.
     """
     if n_classes != 2:
         raise ValueError(
             "The 'liblinear' solver does not support multiclass classification (n_classes >= 3). Either use another "
             "solver or wrap the estimator in a OneVsRestClassifier to keep applying a one-versus-rest scheme."
         )
+    raise_if_not_finite(estimator, X)
     values = X.data if hasattr(X, "indptr") else X
     if values.size and values.max() > LARGEST_VALUE:
         raise ValueError(
