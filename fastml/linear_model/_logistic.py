@@ -82,6 +82,8 @@ class LogisticRegression(DeviceClassifierPrediction, _SklearnLogisticRegression)
     array(['a'], dtype='<U1')
     """
 
+    intercept_: Any  # an array; 0.0 where "liblinear" fits none, as in scikit-learn
+
     _parameter_constraints = {
         **_SklearnLogisticRegression._parameter_constraints,
         "solver": [
