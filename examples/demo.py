@@ -70,8 +70,10 @@ WORKLOADS = (
     Workload("SGDClassifier(pa1)", "linear_model", "SGDClassifier", PA1, 60_000, 10_000),
     Workload("Perceptron", "linear_model", "Perceptron", EPOCHS, 60_000, 10_000),
     Workload("LogisticRegression", "linear_model", "LogisticRegression", {}, 60_000, 5_000, takes_jobs=False),
+    Workload("RidgeClassifier", "linear_model", "RidgeClassifier", {}, 60_000, 5_000),
     # scikit-learn would take minutes for all rows of these.
     Workload("LogisticRegressionCV", "linear_model", "LogisticRegressionCV", GRID, 5_000, 1_000),
+    Workload("RidgeClassifierCV", "linear_model", "RidgeClassifierCV", {}, 5_000, 1_000),
     Workload("LinearSVC", "svm", "LinearSVC", {"random_state": 0}, 5_000, 1_000),
     Workload("SVC", "svm", "SVC", RBF, 10_000, 2_000, fastest_peer=INTELEX),
     Workload("NuSVC", "svm", "NuSVC", NU_RBF, 4_000, 1_000, fastest_peer=INTELEX),

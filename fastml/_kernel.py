@@ -4,7 +4,8 @@ from typing import Any, NamedTuple
 
 from fastml._user_functions import UserFunctions, check_compiled
 
-KERNELS = ("linear", "poly", "rbf", "sigmoid", "custom")
+BUILT_IN = ("linear", "poly", "rbf", "sigmoid")
+KERNELS = (*BUILT_IN, "custom")
 
 
 class KernelFunction(NamedTuple):
@@ -77,6 +78,13 @@ class Kernel(UserFunctions):
 
     def __repr__(self) -> str:
         return f"Kernel({self.f.__name__})"
+
+    def returns_no_number(self, dtype: str, returned: str) -> TypeError:
+        """What to raise where ``f`` compiles, but to a function of something else; ``returned`` is Numba's word."""
+        return TypeError(
+            f"f, the function {self.f.__name__!r} of {self!r}, must return a float; for two rows of {dtype} it returns "
+            f"{returned}."
+        )
 
     def does_not_compile(self, dtype: str, error: Exception) -> TypeError:
         """What to raise where a compiler has refused ``f``."""

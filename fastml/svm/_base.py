@@ -8,21 +8,25 @@ the hooks are inherited.
 import warnings
 from collections.abc import Iterator
 from numbers import Real
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 from scipy import sparse
+from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Hidden
 from sklearn.utils._sparse import _align_api_if_sparse
 from sklearn.utils.validation import _num_samples, check_array, check_consistent_length, check_is_fitted
 
 from fastml._config import resolve_device
-from fastml._kernel import Kernel, KernelFunction
+from fastml._kernel import BUILT_IN, Kernel, KernelFunction
 from fastml._log import log_ran
+from fastml._user_functions import is_compiled
 from fastml._validation import check_X_y, for_kernels
 from fastml.solvers import smo
 from fastml.svm._decision import KeptLayout, kernel_expansions, matrix_expansions
+from fastml.svm._limits import check_limits
 from fastml.svm._training import Training, is_small_and_sparse, training_rows, variance
 
 # A float32 kernel value is off by some 1e-7 of it: with larger coefficients decision values would be off by more than
@@ -38,12 +42,16 @@ NOT_FINITE = (
 class KernelMachine:
     """Mixin: validation, the kernel, the solver's call, and the attributes that all five have."""
 
+    # What LIBSVM limits, besides tol and cache_size.
+    _limited: tuple[str, ...] = ()
+
     _dual_coef_: Any
     _kept_layout: KeptLayout
 
     # Training
 
     def _check_training_data(self, X: Any, y: Any) -> tuple[Any, Any]:
+        check_limits(**{name: getattr(self, name) for name in ("tol", "cache_size", *self._limited)})
         is_sparse = sparse.issparse(X)
         if is_sparse and self.kernel == "precomputed":
             raise TypeError("Sparse precomputed kernels are not supported.")
@@ -98,20 +106,41 @@ class KernelMachine:
         self._BaseLibSVM__Xfit = X  # where the inherited _compute_kernel looks for it
         K = self._compute_kernel(X)
         if K.ndim != 2 or K.shape[0] != K.shape[1]:
-            raise ValueError("X.shape[0] should be equal to X.shape[1]")
+            raise ValueError("X.shape[0] should be equal to X.shape[1]" + self._hint_at_rows())
         if len(K) > self.shape_fit_[0]:
             raise ValueError(f"The kernel matrix has {len(K)} rows for {self.shape_fit_[0]} samples.")
         if not np.isfinite(K).all():
             raise ValueError(NOT_FINITE)
         return Training(X, None, None, K)
 
+    def _compute_kernel(self, X: Any) -> np.ndarray:
+        """scikit-learn's; what fails in a compiled function gets a note, since it may be meant for rows."""
+        try:
+            return super()._compute_kernel(X)
+        except Exception as error:
+            if hint := self._hint_at_rows():
+                error.add_note(hint.lstrip(". "))
+            raise
+
+    def _hint_at_rows(self) -> str:
+        if not is_compiled(self.kernel):
+            return ""
+        name = self.kernel.__name__
+        return (
+            f". As a callable kernel, {name!r} is given two matrices and is to return their kernel matrix; if it is a "
+            f"function of two rows, pass kernel=fastml.Kernel({name})"
+        )
+
     def _numeric_gamma(self, X: Any) -> Any:
         if self._has_kernel_matrix():
             return 0.0  # unused
         if isinstance(self.gamma, Real):
+            check_limits(gamma=self.gamma)
             return self.gamma
         if self.gamma == "auto":
             return 1.0 / X.shape[1]
+        if self.gamma != "scale":
+            raise ValueError(f"gamma must be 'scale', 'auto' or a number; got {self.gamma!r}.")
         spread = variance(X)
         if not np.isfinite(spread):
             raise ValueError(NOT_FINITE)
@@ -124,8 +153,12 @@ class KernelMachine:
     def _kernel_function(self) -> KernelFunction | None:
         if self._has_kernel_matrix():
             return None
-        if not isinstance(self.kernel, str):
+        if isinstance(self.kernel, Kernel):
             return KernelFunction("custom", function=self.kernel)
+        if self.kernel not in BUILT_IN:
+            raise ValueError(
+                f"kernel must be one of {BUILT_IN}, a callable or a fastml.Kernel; got {self.kernel!r}."
+            )
         return KernelFunction(self.kernel, float(self._gamma), float(self.coef0), int(self.degree))
 
     def _solve(self, training: Training, problems: list[smo.Problem]) -> list[smo.Solution]:
@@ -134,8 +167,8 @@ class KernelMachine:
             training.rows,
             problems,
             training.kernel,
-            tol=self.tol,
-            max_iter=self.max_iter,
+            tol=float(self.tol),
+            max_iter=int(self.max_iter),
             shrinking=bool(self.shrinking),
             cache_size=self.cache_size,
             device=device,
@@ -271,6 +304,22 @@ class SingleFunction(KernelMachine):
         return self._values(X)
 
     _sparse_predict = _dense_predict
+
+
+def with_own_fit(estimator: type) -> type:
+    """Class decorator: ``fit`` as inherited, under the estimator's name, as errors about its arguments give it."""
+    inherited: Any = estimator.fit.__wrapped__  # type: ignore[attr-defined]
+    own = FunctionType(
+        inherited.__code__,
+        inherited.__globals__,
+        inherited.__name__,
+        inherited.__defaults__,
+        inherited.__closure__,
+    )
+    own.__doc__, own.__module__ = inherited.__doc__, estimator.__module__
+    own.__qualname__ = f"{estimator.__qualname__}.fit"
+    estimator.fit = _fit_context(prefer_skip_nested_validation=True)(own)  # type: ignore[attr-defined]
+    return estimator
 
 
 def with_compiled_kernels(estimator: type) -> dict[str, Any]:

@@ -99,6 +99,7 @@ class LinearSVC(LinearFit, _SklearnLinearSVC):
             For invalid input, fewer than two classes, or parameters that no solver takes together.
         """
         self._require_cpu()
+        self._check_numbers()
         with unchanged_on_error(self):
             X, y = check_X_y(self, X, y, reset=True)
             self.classes_ = _classes(y)
@@ -119,9 +120,11 @@ class LinearSVC(LinearFit, _SklearnLinearSVC):
             )
         if self.class_weight is None:
             return np.ones(len(self.classes_))
-        return compute_class_weight(
+        weights = compute_class_weight(
             self.class_weight, classes=self.classes_, y=y, sample_weight=sample_weight
         )
+        # That of a class whose rows weigh nothing, if balanced, is infinite; nothing is multiplied by it.
+        return np.where(np.isinf(weights), 1.0, weights) if self.class_weight == "balanced" else weights
 
     def _solve(self, data: Data, class_cost: np.ndarray, is_dual: bool, seed: int) -> Solution:
         verbose = bool(self.verbose)
@@ -154,7 +157,7 @@ class LinearSVC(LinearFit, _SklearnLinearSVC):
             data.target if data.sample_weight is None else data.target[data.sample_weight > 0.0],
             minlength=len(class_cost),
         )
-        tol = np.full(len(class_cost), self.tol)
+        tol = np.full(len(class_cost), float(self.tol))
         if by_smaller_class:
             tol *= np.maximum(np.minimum(counts, counts.sum() - counts), 1) / counts.sum()
         if len(class_cost) == 2:
@@ -243,6 +246,7 @@ class LinearSVR(LinearFit, _SklearnLinearSVR):
             For invalid input, or parameters that no solver takes together.
         """
         self._require_cpu()
+        self._check_numbers()
         if self.epsilon < 0.0:
             raise ValueError(f"epsilon must not be negative (p < 0); got {self.epsilon!r}.")
         with unchanged_on_error(self):
@@ -288,8 +292,10 @@ def _classes(y):
 
     scikit-learn's check of targets, which sorts y twice more, is left to labels that may fail it or make it warn.
     """
+    if y.dtype.kind not in "biuUSf":
+        check_classification_targets(y)  # which knows what to say of labels that have no order
     classes = np.unique(y)
-    is_plain = y.dtype.kind in "biuUS" or (y.dtype.kind == "f" and (classes % 1.0 == 0.0).all())
+    is_plain = y.dtype.kind != "f" or (classes % 1.0 == 0.0).all()
     if not is_plain or 2 * len(classes) > len(y):
         check_classification_targets(y)
     return classes

@@ -16,12 +16,15 @@ from fastml._validation import for_kernels, raise_if_not_finite
 from fastml.kernels.linear_data import Data
 from fastml.solvers._models import Solution
 from fastml.svm._base import MAX_SEED
+from fastml.svm._limits import check_limits
 
 
 class LinearFit:
     """Mixin: from an estimator's parameters to the solvers' data, and from their solution to the attributes."""
 
     # scikit-learn's parameters.
+    tol: Any
+    C: Any
     dual: Any
     loss: Any
     random_state: Any
@@ -40,6 +43,20 @@ class LinearFit:
             raise RuntimeError(
                 f"{type(self).__name__} runs on the CPU only: coordinate descent is a chain of short steps, which "
                 "leaves a GPU idle. Use fastml.set_config(device='auto') or device='cpu'."
+            )
+
+    def _check_numbers(self) -> None:
+        """What liblinear and scikit-learn ask for where parameters are not validated.
+
+        Raises
+        ------
+        ValueError
+        """
+        check_limits(tol=self.tol, C=self.C)
+        if self.fit_intercept and self.intercept_scaling <= 0:
+            raise ValueError(
+                f"Intercept scaling is {self.intercept_scaling!r} but needs to be greater than 0. To disable fitting "
+                "an intercept, set fit_intercept=False."
             )
 
     def _is_dual(self, X: Any, penalty: str, multi_class: str) -> bool:

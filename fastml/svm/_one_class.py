@@ -46,6 +46,7 @@ class OneClassSVM(SingleFunction, _sklearn.OneClassSVM):
     """
 
     _parameter_constraints = with_compiled_kernels(_sklearn.OneClassSVM)
+    _limited = ("nu",)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):

@@ -21,7 +21,7 @@ def c_svc(rows, y, C):
 
 def nu_svc(rows, y, C, nu):
     """nu-support vector classification (eq. 6): the alphas of either class sum to half of nu times all bounds."""
-    half = nu * C.sum() / 2.0
+    half = nu * _total(C) / 2.0
     alpha = np.where(y > 0, _fill(np.where(y > 0, C, 0.0), half), _fill(np.where(y > 0, 0.0, C), half))
     return Problem(rows, y, np.zeros(len(rows)), C, alpha, nu=True)
 
@@ -29,7 +29,7 @@ def nu_svc(rows, y, C, nu):
 def one_class(rows, C, nu):
     """The distribution's support (eq. 8): all alphas sum to nu times all bounds."""
     n = len(rows)
-    return Problem(rows, np.ones(n), np.zeros(n), C, _fill(C, nu * C.sum()))
+    return Problem(rows, np.ones(n), np.zeros(n), C, _fill(C, nu * _total(C)))
 
 
 def epsilon_svr(rows, target, C, epsilon):
@@ -41,7 +41,7 @@ def epsilon_svr(rows, target, C, epsilon):
 
 def nu_svr(rows, target, C, nu):
     """nu-support vector regression (eq. 12): either half sums to half of nu times all bounds."""
-    half = _fill(C, nu * C.sum() / 2.0)
+    half = _fill(C, nu * _total(C) / 2.0)
     p = np.concatenate([-target, target])
     return Problem(np.tile(rows, 2), _up_and_down(len(rows)), p, np.tile(C, 2), np.tile(half, 2), nu=True)
 
@@ -54,6 +54,11 @@ def regression_coefficients(problem, solution):
 
 def _up_and_down(n):
     return np.repeat([1.0, -1.0], n)
+
+
+def _total(C):
+    with np.errstate(over="ignore"):  # ``_fill`` says so
+        return C.sum()
 
 
 def _fill(C, total):

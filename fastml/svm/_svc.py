@@ -6,11 +6,12 @@ import numpy as np
 from sklearn.svm import _classes as _sklearn
 
 from fastml.svm import _problems
-from fastml.svm._base import NOT_FINITE, with_compiled_kernels
+from fastml.svm._base import NOT_FINITE, with_compiled_kernels, with_own_fit
 from fastml.svm._classifier import KernelClassifier
 from fastml.svm._one_vs_one import pair_indices
 
 
+@with_own_fit
 class SVC(KernelClassifier, _sklearn.SVC):
     """C-support vector classification, one-vs-one.
 
@@ -71,6 +72,7 @@ class SVC(KernelClassifier, _sklearn.SVC):
     """
 
     _parameter_constraints = with_compiled_kernels(_sklearn.SVC)
+    _limited = ("C",)
 
     def _bounds(self, c, weights):
         if not self.class_weight_[c] > 0:  # LIBSVM's intercept becomes infinite
@@ -90,6 +92,7 @@ class SVC(KernelClassifier, _sklearn.SVC):
         return classes
 
 
+@with_own_fit
 class NuSVC(KernelClassifier, _sklearn.NuSVC):
     """nu-support vector classification, one-vs-one: ``SVC`` with a share of support vectors instead of C.
 
@@ -129,6 +132,7 @@ class NuSVC(KernelClassifier, _sklearn.NuSVC):
     """
 
     _parameter_constraints = with_compiled_kernels(_sklearn.NuSVC)
+    _limited = ("nu",)
 
     def _bounds(self, c, weights):
         return weights

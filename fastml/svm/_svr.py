@@ -6,7 +6,7 @@ from sklearn.utils import check_random_state
 
 from fastml._validation import unchanged_on_error
 from fastml.svm import _problems
-from fastml.svm._base import MAX_SEED, SingleFunction, with_compiled_kernels
+from fastml.svm._base import MAX_SEED, SingleFunction, with_compiled_kernels, with_own_fit
 
 
 class KernelRegressor(SingleFunction):
@@ -43,6 +43,7 @@ class KernelRegressor(SingleFunction):
         return _problems.regression_coefficients(problem, solution)
 
 
+@with_own_fit
 class SVR(KernelRegressor, _sklearn.SVR):
     """Epsilon-support vector regression.
 
@@ -80,11 +81,13 @@ class SVR(KernelRegressor, _sklearn.SVR):
     """
 
     _parameter_constraints = with_compiled_kernels(_sklearn.SVR)
+    _limited = ("C", "epsilon")
 
     def _problem(self, rows, target, weights):
         return _problems.epsilon_svr(rows, target, self.C * weights, self.epsilon)
 
 
+@with_own_fit
 class NuSVR(KernelRegressor, _sklearn.NuSVR):
     """nu-support vector regression: ``SVR`` whose tube is as wide as a share of support vectors asks for.
 
@@ -119,6 +122,7 @@ class NuSVR(KernelRegressor, _sklearn.NuSVR):
     """
 
     _parameter_constraints = with_compiled_kernels(_sklearn.NuSVR)
+    _limited = ("C", "nu")
 
     def _problem(self, rows, target, weights):
         return _problems.nu_svr(rows, target, self.C * weights, self.nu)

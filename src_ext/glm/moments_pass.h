@@ -173,7 +173,7 @@ INLINE void OF(moments_block, KIND)(const moments_job *job, const LAYOUT *layout
             } else {
                 const ptrdiff_t n_lines =
                     moments_smaller(moments_smaller(ahead.a_tile, ahead.n_lines), n_rows);
-                OF(gemm_tile, KIND)(n_rows, a, panel, tile, true, ahead.at, n_lines, GEMM_ROWS);
+                OF(gemm_tile, KIND)(n_rows, a, panel, NULL, tile, true, ahead.at, n_lines, GEMM_ROWS);
                 ahead.at += 64 * n_lines;
                 ahead.n_lines -= n_lines;
             }

@@ -15,6 +15,8 @@ cdef extern from "gram.h":
         double max_sq_norm
         const void *shift
         const void *packed
+        const uint16_t *features
+        const int32_t *n_kept
         const int64_t *column_start
         const int32_t *column_row
         const void *column_value
@@ -60,7 +62,9 @@ cdef extern from "gram.h":
     ctypedef struct gram_preparation:
         Py_ssize_t panel_columns
         bint (*choose_shift)(const gram_rows *, double *, void *) noexcept nogil
-        void (*pack)(const gram_layout *, void *, void *, Py_ssize_t, Py_ssize_t) noexcept nogil
+        bint (*can_condense)(Py_ssize_t) noexcept nogil
+        void (*pack)(
+            const gram_layout *, void *, uint16_t *, int32_t *, void *, Py_ssize_t, Py_ssize_t) noexcept nogil
         void (*sparse_norms_i32)(const gram_rows *, void *) noexcept nogil
         void (*sparse_norms_i64)(const gram_rows *, void *) noexcept nogil
 

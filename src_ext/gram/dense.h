@@ -40,14 +40,21 @@ static bool OF(choose_shift, KIND)(const gram_rows *rows, double *mean, void *sh
     return isfinite(about_origin) && about_origin > SHIFT_PAYS * fmax(0.0, about_origin - of_mean);
 }
 
+static bool OF(can_condense, KIND)(ptrdiff_t n_features) { return OF(gemm_can_condense, KIND)(n_features); }
+
 /* B's panels and norms, for its rows from `first`, where a panel begins, to before `last`. */
-static void OF(pack, KIND)(const gram_layout *b, void *packed, void *sq_norms, ptrdiff_t first,
-                           ptrdiff_t last) {
+static void OF(pack, KIND)(const gram_layout *b, void *packed, uint16_t *features, int32_t *n_kept,
+                           void *sq_norms, ptrdiff_t first, ptrdiff_t last) {
     const REAL *rows = b->rows.data;
     ptrdiff_t n_rows = b->rows.n_rows, depth = b->rows.n_features;
-    for (; first < last; first += COLUMNS)
-        OF(gemm_pack, KIND)(rows + first * depth, depth, b->shift, n_rows - first, depth,
-                            (REAL *)packed + first * depth, COLUMNS, (REAL *)sq_norms + first);
+    for (; first < last; first += COLUMNS) {
+        REAL *panel = (REAL *)packed + first * depth;
+        OF(gemm_pack, KIND)(rows + first * depth, depth, b->shift, n_rows - first, depth, panel, COLUMNS,
+                            (REAL *)sq_norms + first);
+        if (features)
+            n_kept[first / COLUMNS] =
+                OF(gemm_condense, KIND)(panel, depth, features + first / COLUMNS * depth);
+    }
 }
 
 /* In float64, from the rows as they came. */
@@ -130,6 +137,8 @@ INLINE OF(gemm_job, KIND) OF(product_of, KIND)(const gram_job *job) {
         .n_rows = job->a.n_rows,
         .depth = job->a.n_features,
         .b = job->b.packed,
+        .features = job->b.features,
+        .n_kept = job->b.n_kept,
         .n_columns = job->b.rows.n_rows,
         .out = job->out,
         .out_stride = job->out_stride,

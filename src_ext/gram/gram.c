@@ -36,8 +36,8 @@
 #include "sparse.h"
 
 #define PREPARATION(kind)                                                                                    \
-    {GEMM_COLUMNS_##kind, choose_shift_##kind, pack_##kind, sparse_norms_##kind##_i32,                       \
-     sparse_norms_##kind##_i64}
+    {GEMM_COLUMNS_##kind, choose_shift_##kind,       can_condense_##kind,                                    \
+     pack_##kind,         sparse_norms_##kind##_i32, sparse_norms_##kind##_i64}
 #define DENSE(kind) {GEMM_COLUMNS_##kind, dense_scratch_##kind, dense_run_##kind, false}
 #define SPARSE(method, kind, variant) {LANES_##kind, method##_scratch_##variant, method##_run_##variant, true}
 

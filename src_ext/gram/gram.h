@@ -26,7 +26,9 @@ typedef struct {
     const void *sq_norms; /* of the shifted rows; room for a vector beyond the last */
     double max_sq_norm;
     const void *shift;  /* dense: taken off every row of A and B; NULL: none */
-    const void *packed; /* dense: gemm.h's panels */
+    const void *packed; /* dense: gemm.h's panels, and of those that are condensed what features they have */
+    const uint16_t *features;
+    const int32_t *n_kept;
     /* postings: the non-zeros of column c are column_value[column_start[c]..], in the rows column_row[..]. */
     const int64_t *column_start;
     const int32_t *column_row;
@@ -96,7 +98,10 @@ typedef struct {
     ptrdiff_t panel_columns;
     /* Whether a shift of dense rows lessens rounding, and which; mean: room for a number per feature. */
     bool (*choose_shift)(const gram_rows *rows, double *mean, void *shift);
-    void (*pack)(const gram_layout *b, void *packed, void *sq_norms, ptrdiff_t first, ptrdiff_t last);
+    bool (*can_condense)(ptrdiff_t n_features);
+    /* features, n_kept: NULL where panels are not to be condensed. */
+    void (*pack)(const gram_layout *b, void *packed, uint16_t *features, int32_t *n_kept, void *sq_norms,
+                 ptrdiff_t first, ptrdiff_t last);
     void (*sparse_norms_i32)(const gram_rows *rows, void *sq_norms);
     void (*sparse_norms_i64)(const gram_rows *rows, void *sq_norms);
 } gram_preparation;

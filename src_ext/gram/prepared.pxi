@@ -6,6 +6,8 @@ cdef Py_ssize_t WORK_PER_VALUE = 30
 cdef Py_ssize_t WORK_PER_NON_ZERO = 2
 # Laying out an element, in multiply-adds: a first touch of its memory most of all.
 cdef Py_ssize_t PACK_WORK = 16
+# From which on features that are zero in all rows of a panel are looked for.
+cdef Py_ssize_t FEATURES_TO_CONDENSE = 32
 
 # The costs by which `postings_pay` decides, cycles for a vector of multiply-adds: estimates, not calibrated.
 cdef double TABLE_IN_CACHE_1 = 0.7
@@ -19,6 +21,8 @@ cdef Py_ssize_t CACHE_2 = 1 << 19
 cdef struct Packing:
     const gram_layout *layout
     void *packed
+    uint16_t *features
+    int32_t *n_kept
     void *sq_norms
     gram_preparation of_type
 
@@ -28,7 +32,7 @@ cdef void pack_share(void *context, int share, int n_shares) noexcept nogil:
     cdef Py_ssize_t n_rows = packing.layout.rows.n_rows, width = packing.of_type.panel_columns
     cdef Py_ssize_t n_panels = (n_rows + width - 1) // width
     packing.of_type.pack(
-        packing.layout, packing.packed, packing.sq_norms,
+        packing.layout, packing.packed, packing.features, packing.n_kept, packing.sq_norms,
         n_panels * share // n_shares * width, min(n_rows, n_panels * (share + 1) // n_shares * width))
 
 
@@ -47,6 +51,8 @@ cdef class Prepared:
     cdef void *sq_norms
     cdef void *shift
     cdef void *packed
+    cdef void *features
+    cdef void *n_kept
     cdef void *column_start
     cdef void *column_row
     cdef void *column_value
@@ -68,6 +74,8 @@ cdef class Prepared:
         free(self.sq_norms)
         free(self.shift)
         free(self.packed)
+        free(self.features)
+        free(self.n_kept)
         free(self.column_start)
         free(self.column_row)
         free(self.column_value)
@@ -107,12 +115,18 @@ cdef class Prepared:
                 self.layout.shift = self.shift
         cdef Packing packing
         cdef int n_shares = threads_for(<double> PACK_WORK * n_padded * n_features, None)
+        if self.layout.shift == NULL and n_features >= FEATURES_TO_CONDENSE and of_type.can_condense(n_features):
+            self.features = self.own(n_padded // of_type.panel_columns * n_features * 2, "features of packed rows")
+            self.n_kept = self.own(n_padded // of_type.panel_columns * 4, "counts of features of packed rows")
         packing.layout, packing.packed, packing.sq_norms = &self.layout, self.packed, self.sq_norms
+        packing.features, packing.n_kept = <uint16_t *> self.features, <int32_t *> self.n_kept
         packing.of_type = of_type
         with nogil:
             memset(self.sq_norms, 0, n_padded * size)
             run_shares(pack_share, &packing, n_shares, n_shares)
         self.layout.packed = self.packed
+        self.layout.features = <const uint16_t *> self.features
+        self.layout.n_kept = <const int32_t *> self.n_kept
         self.set_norms()
 
     cdef int lay_out_sparse(self) except -1:

@@ -17,6 +17,7 @@ from glm_problems import (
     sent,
 )
 from hypothesis import HealthCheck, given, settings
+from hypothesis_profiles import examples
 from numpy.testing import assert_array_equal
 from scipy.optimize import approx_fprime
 
@@ -46,7 +47,9 @@ def device_of(backend):
 def drawn(backend, loss):
     """Settings and problems for a backend."""
     device = device_of(backend)
-    some = settings(max_examples=EXAMPLES[device], suppress_health_check=list(HealthCheck), deadline=None)
+    some = settings(
+        max_examples=examples(EXAMPLES[device]), suppress_health_check=list(HealthCheck), deadline=None
+    )
     return lambda test: some(given(problems(loss, SIZES[device]))(test))
 
 

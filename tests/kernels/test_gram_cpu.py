@@ -105,6 +105,45 @@ def test_dense_rows_of_mostly_zeros_are_compressed(dtype, monkeypatch):
         gram.gram(random_csr(3, 123, 10, dtype), compressed, RBF, ours[:3])
 
 
+def rows_in_blocks(dtype, n_features=100):
+    """Rows that share their zeros with neighbours: of a panel of B, whole features are zero, of others none."""
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((150, n_features)).astype(dtype)
+    rows[:40, n_features // 3 :] = 0.0
+    rows[40:80, : n_features // 2] = -0.0
+    rows[80:120] = 0.0
+    return rows
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("kernel", [LINEAR, RBF], ids=["linear", "rbf"])
+def test_features_that_are_zero_in_neighbouring_rows_are_left_out_exactly(kernel, dtype):
+    """A row laid out with 31 others that lack few features gives, to the bit, what it gives among its like."""
+    rows = rows_in_blocks(dtype)
+    A = np.random.default_rng(1).standard_normal((29, rows.shape[1])).astype(dtype)
+    neighbours = np.random.default_rng(2).standard_normal((32, rows.shape[1])).astype(dtype)
+    condensed, whole = (np.empty((len(A), len(rows)), dtype) for _ in range(2))
+    gram.gram(A, gram.prepare(rows, kernel), kernel, condensed)
+    for j in range(len(rows)):
+        full = neighbours.copy()
+        full[7] = rows[j]
+        out = np.empty((len(A), 32), dtype)
+        gram.gram(A, gram.prepare(full, kernel), kernel, out)
+        whole[:, j] = out[:, 7]
+    assert_array_equal(condensed, whole)
+    if kernel is LINEAR:
+        assert_allclose(condensed, A.astype("f8") @ rows.T.astype("f8"), 1e-4, 1e-4)
+
+
+@pytest.mark.parametrize("n_features", [31, 32, 33, 1024, 1025, 2048, 2049])
+def test_zero_features_at_any_depth(n_features):
+    rows = rows_in_blocks("f4", n_features)
+    A = rows[::5] + np.float32(0.25)
+    out = np.empty((len(A), len(rows)), "f4")
+    gram.gram(A, gram.prepare(rows, LINEAR), LINEAR, out)
+    assert_allclose(out, A.astype("f8") @ rows.T.astype("f8"), 1e-3, 1e-3)
+
+
 def test_memory_held():
     B = np.zeros((1000, 100), np.float32)
     assert B.nbytes <= gram.prepare(B, LINEAR).nbytes <= 1.1 * B.nbytes

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis_profiles import examples
 from linear_problems import AROUND_VECTORS, backends_but, draw_X, labels
 from numba import njit
 from numpy.testing import assert_allclose
@@ -23,7 +24,11 @@ LIPSCHITZ = 2.0  # of the steepest of the losses
 
 each_backend = pytest.mark.parametrize("device", backends_but(reference.LEFT_OUT))
 drawn = settings(
-    max_examples=60, suppress_health_check=list(HealthCheck), deadline=None, derandomize=True, database=None
+    max_examples=examples(60),
+    suppress_health_check=list(HealthCheck),
+    deadline=None,
+    derandomize=True,
+    database=None,
 )
 
 

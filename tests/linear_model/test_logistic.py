@@ -2,7 +2,6 @@
 
 import logging
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from sklearn.exceptions import ConvergenceWarning
 
 import fastml
 from fastml.linear_model import LogisticRegression
-from fastml.linear_model._logistic import DELEGATED
 
 N_ROWS, N_FEATURES = 200, 10
 _rng = np.random.default_rng(0)
@@ -249,10 +247,3 @@ def test_descent_records_the_objective(solver):
     if solver == "gd":
         assert (np.diff(model.loss_history_) < 1e-12).all()
     assert not hasattr(model.set_params(solver="lbfgs").fit(X, y), "loss_history_")
-
-
-def test_the_documents_list_what_runs_in_scikit_learn():
-    text = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
-    table = text.partition("These fits run in scikit-learn")[2].partition("\n## ")[0]
-    rows = [line.split("|")[2].strip(" `") for line in table.splitlines() if line.startswith("| `")]
-    assert rows == list(DELEGATED)

@@ -235,3 +235,21 @@ def test_a_fit_that_does_not_converge_warns():
             "Liblinear failed to converge, increase the number of iterations."
         ]
         assert caught[0].filename == __file__
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")
+@pytest.mark.parametrize(
+    "params", [{}, {"dual": True}, {"multi_class": "crammer_singer"}, {"class_weight": "balanced"}]
+)
+def test_a_class_without_weight_keeps_its_row_of_weights(params):
+    """Every row is against it: it is not predicted where another class has a say."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((60, 3)), np.arange(60) % 3
+    weight = np.where(y == 2, 0.0, 1.0)
+    model = fastml.svm.LinearSVC(random_state=0, **params).fit(X, y, sample_weight=weight)
+    assert model.coef_.shape == (3, 3)
+    assert np.isfinite(model.coef_).all()
+    two = fastml.svm.LinearSVC(random_state=0, **params).fit(X[y < 2], y[y < 2])
+    if "multi_class" not in params and "class_weight" not in params:
+        np.testing.assert_allclose(model.coef_[1], two.coef_[0], rtol=1e-3, atol=1e-4)
+    assert not np.any(model.predict(X) == 2)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from interrupted_fit import assert_stopped_and_unchanged
 from scipy import sparse
+from sklearn.svm import LinearSVC as SklearnLinearSVC
 from unchanged_estimator import assert_same_attributes, snapshot
 
 from fastml import _config
@@ -126,3 +127,14 @@ if {is_fitted}:
 )
 def test_ctrl_c_stops_a_fit_and_leaves_the_estimator_as_it_was(storage, model, is_fitted):
     assert_stopped_and_unchanged(INTERRUPTED.format(storage=storage, model=model, is_fitted=is_fitted))
+
+
+@pytest.mark.parametrize("labels", [[None, 1] * 20, [None] * 39 + ["a"], [1, 0] * 20], ids=str)
+def test_labels_of_objects(labels):
+    """With scikit-learn's words; None has no order among others."""
+    labels = np.array(labels, dtype=object)
+    with pytest.raises(ValueError, match="Unknown label type: unknown") as theirs:
+        SklearnLinearSVC().fit(X, labels)
+    with pytest.raises(ValueError, match="Unknown label type: unknown") as ours:
+        LinearSVC().fit(X, labels)
+    assert str(ours.value) == str(theirs.value)

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from numba import njit
 from scipy import sparse
+from sklearn import config_context
 from sklearn import svm as theirs
+from sklearn.exceptions import ConvergenceWarning
 
 from fastml import svm as ours
 
@@ -177,3 +180,120 @@ def test_an_interrupted_fit_changes_nothing(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         model.fit(X + 1, Y)
     assert all(vars(model)[key] is before[key] for key in before)
+
+
+# scikit-learn's validation of parameters turned off: LIBSVM's own limits are left.
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        *[(name, {"tol": 0.0}) for name in NAMES],
+        *[(name, {"cache_size": -1}) for name in NAMES],
+        *[(name, {"gamma": -1.0}) for name in NAMES],
+        *[(name, {"C": 0}) for name in ("SVC", "SVR", "NuSVR")],
+        *[(name, {"nu": nu}) for name in ("NuSVC", "NuSVR", "OneClassSVM") for nu in (0.0, 1.5)],
+        ("SVR", {"epsilon": -0.5}),
+        ("LinearSVC", {"tol": 0}),
+        ("LinearSVC", {"C": 0.0}),
+        ("LinearSVC", {"intercept_scaling": 0.0}),
+        ("LinearSVR", {"tol": -1.0}),
+        ("LinearSVR", {"C": -1.0}),
+        ("LinearSVR", {"intercept_scaling": -1.0}),
+    ],
+)
+def test_limits_hold_without_validation(name, params):
+    with config_context(skip_parameter_validation=True):
+        mine, other = (error_of(lambda p=p: getattr(p, name)(**params).fit(X, Y)) for p in (ours, theirs))
+    assert type(mine) is type(other) is ValueError
+    assert str(mine) == str(other).removeprefix("b'").removesuffix("'")
+
+
+@pytest.mark.parametrize("params", [{"kernel": "cosine"}, {"kernel": 3}, {"gamma": "wide"}], ids=str)
+def test_unknown_choices_are_refused_without_validation(params):
+    with config_context(skip_parameter_validation=True), pytest.raises(ValueError, match="must be"):
+        ours.SVC(**params).fit(X, Y)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        *[(name, {"tol": 1, "max_iter": 7.0, "cache_size": 1}) for name in NAMES],
+        ("SVC", {"shrinking": 1, "degree": 3.0, "kernel": "poly"}),
+        ("LinearSVC", {"tol": 1, "fit_intercept": 1, "random_state": 0}),
+        ("LinearSVC", {"C": 2, "intercept_scaling": 1, "max_iter": 9, "random_state": 0}),
+        ("LinearSVR", {"tol": 1, "epsilon": 0, "random_state": 0}),
+    ],
+)
+def test_whole_numbers_and_others_without_validation(name, params):
+    proper = {
+        "tol": float,
+        "C": float,
+        "epsilon": float,
+        "degree": int,
+        "max_iter": int,
+        "shrinking": bool,
+        "fit_intercept": bool,
+        "random_state": int,
+    }
+    same = {key: proper.get(key, float)(value) for key, value in params.items() if key != "kernel"}
+    with config_context(skip_parameter_validation=True):
+        getattr(theirs, name)(**params).fit(X, Y)
+        model = getattr(ours, name)(**params).fit(X, Y)
+    if "kernel" in params:
+        same["kernel"] = params["kernel"]
+    expected = getattr(ours, name)(**same).fit(X, Y)
+    np.testing.assert_array_equal(model.predict(X), expected.predict(X))
+
+
+def test_half_an_update_is_none():
+    with config_context(skip_parameter_validation=True), pytest.warns(ConvergenceWarning):
+        assert ours.SVC(max_iter=3.5).fit(X, Y).n_iter_.item() == 3
+
+
+# Arguments and callables
+
+
+@pytest.mark.parametrize("name", [*NAMES, "LinearSVC", "LinearSVR"])
+def test_an_unknown_argument_of_fit(name):
+    with pytest.raises(TypeError, match=rf"^{name}\.fit\(\) got an unexpected keyword argument 'weight'"):
+        getattr(ours, name)().fit(X, Y, weight=1)
+
+
+@njit
+def gaussian_of_rows(x, y):
+    return np.exp(-np.sum((x - y) ** 2))
+
+
+@njit
+def product_of_rows(x, y):
+    return np.dot(x, y)
+
+
+@njit
+def product_of_matrices(a, b):
+    return np.dot(a, b.T)
+
+
+@pytest.mark.parametrize("function", [gaussian_of_rows, product_of_rows], ids=lambda f: f.__name__)
+def test_a_compiled_function_of_rows_is_pointed_to_Kernel(function):
+    error = error_of(lambda: ours.SVC(kernel=function).fit(X, Y))
+    assert f"fastml.Kernel({function.__name__})" in "".join([str(error), *getattr(error, "__notes__", [])])
+
+
+def test_a_compiled_function_of_matrices_is_a_callable_kernel():
+    model = ours.SVC(kernel=product_of_matrices).fit(X, Y)
+    np.testing.assert_array_equal(model.predict(X), ours.SVC(kernel="linear").fit(X, Y).predict(X))
+
+
+@pytest.mark.filterwarnings("error", "ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(("name", "C"), [("NuSVR", 1e300), ("SVR", 1e300), ("SVC", 1e300), ("SVC", 1e308)])
+def test_a_huge_C_is_no_reason_to_warn(name, C):
+    assert np.isfinite(getattr(ours, name)(C=C, max_iter=1000).fit(X, Y).intercept_).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_sum_of_bounds_that_overflows():
+    with pytest.raises(ValueError, match="not finite"):
+        ours.NuSVR(C=1e308, max_iter=1000).fit(X, Y)

@@ -42,7 +42,8 @@ def _dense_gram(A, B, function, out, n_threads):
     # Once more, where an exception has a caller to go to.
     for a in A:
         for b in B:
-            function.f(a, b)
+            if function.f(a, b) is None:
+                raise function.returns_no_number(B.dtype.name, "None")
     raise RuntimeError(f"{function!r} raised an exception that it does not raise when called by itself.")
 
 

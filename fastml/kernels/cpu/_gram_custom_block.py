@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numba
 from numba import carray, types
 from numba.core import cgutils
-from numba.core.errors import NumbaError
+from numba.core.errors import NumbaError, TypingError
 from numba.extending import intrinsic
 
 from fastml._kernel import Kernel
@@ -87,8 +87,24 @@ def compiled_block(kernel: Kernel, dtype: str) -> Block:
     try:
         function = numba.cfunc(sig, error_model="numpy", fastmath=REORDERED)(_single_loop(kernel.f))
     except (NumbaError, AttributeError) as error:  # the latter is Numba's for "+=" on a read-only array
+        returned = _not_a_number(kernel.f, real)
+        if returned:
+            raise kernel.returns_no_number(dtype, returned) from None
         raise kernel.does_not_compile(dtype, error) from error
     return Block(function.address, 1, SINGLE_WORK, function)
+
+
+def _not_a_number(f: Any, real: Any) -> str:
+    """What the function returns for two rows, if it compiles and that is no real number; else nothing."""
+    row = types.Array(real, 1, "C", readonly=True)
+    try:
+        compiled = numba.njit((row, row), error_model="numpy")(f.py_func)
+    except (NumbaError, AttributeError):
+        return ""
+    returned = compiled.nopython_signatures[0].return_type
+    if scalar_of(returned) is not None:
+        return ""
+    return "None" if returned == types.none else str(returned)
 
 
 def _lanes_loop(f: Any, real: Any) -> Callable[..., int]:
@@ -188,7 +204,7 @@ def lanes_row(typingctx, pointer, offset, n_features):
 def store(typingctx, pointer, offset, n, values):
     """Write the first n of the values to pointer[offset] and after it; a number is as many equal ones."""
     if scalar_of(values) is None:
-        return None
+        raise TypingError(f"{values} are not numbers")
     target, alignment = Lanes(pointer.dtype), pointer.dtype.bitwidth // 8
 
     def emit(context, builder, sig, args):

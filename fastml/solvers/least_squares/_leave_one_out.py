@@ -51,7 +51,9 @@ class LeaveOneOut(NamedTuple):
     def errors(self, alphas: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Errors of rows left out, times the roots of their weights: (n, n_targets, n_alphas) of a block at a time."""
         inverse = 1.0 / (self.values[:, None] + alphas)
-        each = (self.projected[:, :, None] * inverse[:, None, :]).reshape(len(inverse), -1)
+        each = (self.projected[:, :, None] * inverse[:, None, :]).reshape(
+            len(inverse), self.rows.n_targets * len(alphas)
+        )
         root, rows = self.rows.root_weights(), self.rows
         share = 1.0 / (root @ root) if rows.fit_intercept else 0.0
         if not self.rows.is_tall:

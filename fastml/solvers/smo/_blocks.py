@@ -161,7 +161,7 @@ class _Group:
             for k in left:
                 if (
                     stops[k] is Stop.CONVERGED
-                    and n_updates[k] * largest * blocks[k].C.max() > most_exact
+                    and int(n_updates[k]) * largest * float(blocks[k].C.max()) > most_exact
                     and k not in fresh
                 ):
                     self._refresh(problems[k], blocks[k])

@@ -95,7 +95,8 @@ def solution(
     # 1/2 a'Qa + p'a = 1/2 a'(Qa + p) + 1/2 p'a, and y times the gradient is Qa + p.
     # Not by BLAS, whose threads would go on spinning where the next problem's kernel values are computed: 14 % of all
     # samples of a fit of MNIST's 45 problems.
-    objective = 0.5 * float((alpha * (y * gradient + problem.p)).sum())
+    with np.errstate(over="ignore", invalid="ignore"):  # squares of C; nothing but the report depends on it
+        objective = 0.5 * float((alpha * (y * gradient + problem.p)).sum())
     decision = gradient - y * problem.p
     takes_part = C > 0
     y, C, alpha_of, gradient = y[takes_part], C[takes_part], alpha[takes_part], gradient[takes_part]
