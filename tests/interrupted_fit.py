@@ -8,8 +8,9 @@ import time
 
 from fresh_interpreter import PACKAGE_FOLDER
 
-# A fit stops within a second; the rest is for a machine that is busy.
-SECONDS_TO_STOP = 3.0
+SECONDS_TO_STOP = 1.0
+# A machine that is busy with other things may hold up one attempt; a fit that cannot be stopped holds up each.
+ATTEMPTS = 3
 
 PROGRAM = """
 import pickle, signal, time
@@ -38,21 +39,24 @@ def assert_stopped_and_unchanged(set_up, seconds=0.6):
     seconds : float
         From the call of ``fit`` on.
     """
-    with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM.format(set_up=set_up)],
-        env={**os.environ, "PYTHONPATH": PACKAGE_FOLDER},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout.readline() == "fitting\n"
-            time.sleep(seconds)
-            sent = time.monotonic()
-            process.send_signal(signal.SIGINT)
-            printed, _ = process.communicate(timeout=60)
-        finally:
-            process.kill()
-    stopped, outcome = printed.split()
-    assert outcome == "unchanged"
-    assert process.returncode == 0
-    assert float(stopped) - sent < SECONDS_TO_STOP
+    delays = []
+    while not delays or (min(delays) >= SECONDS_TO_STOP and len(delays) < ATTEMPTS):
+        with subprocess.Popen(
+            [sys.executable, "-c", PROGRAM.format(set_up=set_up)],
+            env={**os.environ, "PYTHONPATH": PACKAGE_FOLDER},
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                assert process.stdout.readline() == "fitting\n"
+                time.sleep(seconds)
+                sent = time.monotonic()
+                process.send_signal(signal.SIGINT)
+                printed, _ = process.communicate(timeout=60)
+            finally:
+                process.kill()
+        stopped, outcome = printed.split()
+        assert outcome == "unchanged"
+        assert process.returncode == 0
+        delays.append(float(stopped) - sent)
+    assert min(delays) < SECONDS_TO_STOP
