@@ -189,6 +189,6 @@ class LogisticRegression(DeviceClassifierPrediction, _SklearnLogisticRegression)
 def class_weighted(X, y, codes, classes, class_weight, sample_weight) -> np.ndarray | None:
     """Sample weights times class weights; None where all are 1."""
     if class_weight is None:
-        return row_weights(sample_weight, X)
+        return row_weights(sample_weight, X, allow_negative=True)  # as in scikit-learn
     of_class = compute_class_weight(class_weight, classes=classes, y=y, sample_weight=sample_weight)
-    return row_weights(sample_weight, X, of_class[codes])
+    return row_weights(sample_weight, X, of_class[codes], allow_negative=True)

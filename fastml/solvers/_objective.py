@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastml.solvers._models import overflow_error
+from fastml.solvers._errors import overflow_error
 from fastml.solvers._passes import Evaluate, Hessian, Product
 
 
@@ -49,14 +49,23 @@ class Objective:
     fit_intercept : bool
     dtype : dtype
         Of X, whose products the loss is made of.
+    loss : str or fastml.Loss, optional
+        Named in an error.
     """
 
     def __init__(
-        self, scale: float, l2: float, n_columns: int, n_features: int, fit_intercept: bool, dtype: Any
+        self,
+        scale: float,
+        l2: float,
+        n_columns: int,
+        n_features: int,
+        fit_intercept: bool,
+        dtype: Any,
+        loss: Any = None,
     ):
         self.scale, self.l2, self.fit_intercept = scale, l2, fit_intercept
         self.shape = (n_columns, n_features + 1)
-        self.dtype = np.dtype(dtype)
+        self.dtype, self.loss = np.dtype(dtype), loss
 
     @property
     def resolution(self) -> float:
@@ -81,6 +90,11 @@ class Objective:
         if not self.fit_intercept:
             gradient[:, -1] = 0.0
         return value, gradient.ravel()
+
+    def raise_on_overflow(self, value: float, gradient: np.ndarray) -> None:
+        """ValueError unless both are finite."""
+        if not (math.isfinite(value) and math.isfinite(largest(gradient))):
+            raise overflow_error(loss=self.loss)
 
     def multiply(self, vector: np.ndarray) -> Generator[Any, Any, np.ndarray]:
         """Product of the Hessian, at the point last kept, with ``vector``."""
@@ -111,9 +125,3 @@ class Objective:
 def largest(vector: np.ndarray) -> float:
     """Maximum norm; NaN where there is one."""
     return float(np.abs(vector).max())
-
-
-def raise_on_overflow(value: float, gradient: np.ndarray) -> None:
-    """ValueError unless both are finite."""
-    if not (math.isfinite(value) and math.isfinite(largest(gradient))):
-        raise overflow_error()

@@ -8,7 +8,8 @@ from fastml._csr import CSR
 from fastml.kernels import for_device
 from fastml.kernels.dual_cd_state import L1Primal
 from fastml.kernels.linear_data import Data, padded
-from fastml.solvers._models import WORK_PER_CALL, Binary, Solution, overflow_error, run
+from fastml.solvers._errors import overflow_error
+from fastml.solvers._models import WORK_PER_CALL, Binary, Solution, run
 from fastml.solvers.dual_cd._record import initial_record
 
 

@@ -7,7 +7,8 @@ import numpy as np
 from fastml.kernels import for_device
 from fastml.kernels.dual_cd_state import Dual, LogisticL1
 from fastml.kernels.linear_data import Data, padded
-from fastml.solvers._models import WORK_PER_CALL, Binary, Solution, overflow_error, run
+from fastml.solvers._errors import overflow_error
+from fastml.solvers._models import WORK_PER_CALL, Binary, Solution, run
 from fastml.solvers.dual_cd._l1 import signed_costs
 from fastml.solvers.dual_cd._record import initial_record
 from fastml.solvers.dual_cd._solve import rows_of, run_duals, with_sq_norm

@@ -16,7 +16,7 @@ import numpy as np
 from fastml._csr import CSR
 from fastml.kernels.glm_data import Rule
 from fastml.solvers import _passes
-from fastml.solvers._models import overflow_error
+from fastml.solvers._errors import overflow_error
 from fastml.solvers.least_squares._rows import Rows
 
 

@@ -7,7 +7,8 @@ import numpy as np
 from fastml.kernels import for_device
 from fastml.kernels.linear_data import PADDING, Data
 from fastml.kernels.newton_state import MODEL, VECTORS, Newton
-from fastml.solvers._models import WORK_PER_CALL, Binary, Solution, overflow_error, run
+from fastml.solvers._errors import overflow_error
+from fastml.solvers._models import WORK_PER_CALL, Binary, Solution, run
 
 # Features up to which the Hessian may be kept as a matrix. Making it takes the square of them for each row: with 784
 # (MNIST, 5,000 rows) a fit took 1.37 s with matrices and 0.46 s without.
