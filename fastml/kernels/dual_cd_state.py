@@ -34,6 +34,7 @@ MODEL = np.dtype(
         ("n_inner", "i8"),  # Newton steps in this sweep, or l1: sweeps over this quadratic model
         ("n_active_inner", "i8"),  # l1: order[:n_active_inner] are not shrunk in the quadratic model
         ("inner_tol", "f8"),  # of a row's problem; l1: of the quadratic model's violations, as tol is
+        ("n_samples", "f8"),  # l1 with the logistic loss: those whose C is above 0
     ]
 )
 

@@ -14,7 +14,7 @@ typedef struct {
     int64_t max_iter, seed, n_coordinates, n_active, cursor, in_sweep, n_iter, done;
     double intercept, largest, smallest, bound_above, bound_below, first, violation;
     int64_t phase, n_inner, n_active_inner;
-    double inner_tol;
+    double inner_tol, n_samples;
 } cd_record;
 
 /* One model: arrays of a kernels/dual_cd_state.py dataclass; which ones, each loop says. */

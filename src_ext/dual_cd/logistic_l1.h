@@ -10,6 +10,7 @@
 #define FASTML_LOGISTIC_L1_ONCE
 #define ADDED_CURVATURE 1e-12
 #define LONGEST_STEP 10.0
+#define INNER_SHARE 0.25
 enum { MAX_INNER_SWEEPS = 1000 };
 enum l1_phase { PHASE_POINT, PHASE_MODEL, PHASE_SEARCH };
 enum l1_sample { MARGIN, SLOPE, CURVATURE, PRODUCT, SHIFT };
@@ -52,6 +53,7 @@ SHARED void end_point(const linear_data *data, cd_model *model) {
         return;
     }
     record->bound_above = record->largest;
+    record->inner_tol = smaller(record->inner_tol, INNER_SHARE * record->violation);
     record->phase = PHASE_MODEL;
     record->n_inner = 0;
     record->n_active_inner = record->n_active;
@@ -131,7 +133,7 @@ SHARED slopes OF(logistic_slopes_along, VARIANT)(const linear_data *data, const 
 /* Losses at the weights, and their slopes along the active features. */
 static double OF(look_at_point, VARIANT)(const linear_data *data, cd_model *model) {
     cd_record *record = model->record;
-    const double bound = record->bound_above / (double)data->n_features;
+    const double bound = record->bound_above / record->n_samples;
     const ptrdiff_t n = data->n_features + (-data->n_features & (LANES_f64 - 1));
     double work = 10.0 * (double)n;
     logistic_terms(l1_samples(data, model, MARGIN), model->signed_cost, l1_samples(data, model, SLOPE),
@@ -161,7 +163,7 @@ static double OF(look_at_point, VARIANT)(const linear_data *data, cd_model *mode
 /* A sweep over the quadratic model. */
 static double OF(sweep_model, VARIANT)(const linear_data *data, cd_model *model) {
     cd_record *record = model->record;
-    const double bound = record->bound_below / (double)data->n_features;
+    const double bound = record->bound_below / record->n_samples;
     const double *weight = l1_samples(data, model, CURVATURE);
     double *product = l1_samples(data, model, PRODUCT), *moved = l1_features(data, model, MOVED), work = 0.0;
     record->largest = record->smallest = 0.0;
@@ -182,7 +184,7 @@ static double OF(sweep_model, VARIANT)(const linear_data *data, cd_model *model)
         record->largest = larger(violation, record->largest);
         record->smallest += violation;
         s++;
-        if (fabs(step) < SHORTEST_STEP)
+        if (fabs(step) * larger(1.0, curvature) < SHORTEST_STEP) /* a large bias's steps are short */
             continue;
         moved[j] = w + step;
         work += 2.0 * (double)row.n;

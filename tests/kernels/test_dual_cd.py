@@ -266,6 +266,7 @@ def logistic_l1_problems(draw):
     n = by_feature.shape[0]
     for k, model in enumerate(models):
         samples, features = np.zeros((5, len(model.signed_cost))), np.zeros((3, n))
+        model.record["n_samples"] = np.count_nonzero(model.signed_cost)
         models[k] = LogisticL1(model.record, model.order, model.coef, model.signed_cost, samples, features)
     return by_feature, models
 
@@ -294,6 +295,7 @@ def test_a_minimum_with_an_l1_penalty(device, C):
     by_feature = rng.standard_normal((30, 200))
     y = np.where(by_feature[0] - by_feature[1] + rng.standard_normal(200) > 0.0, 1.0, -1.0)
     record = initial_record(Binary(1, C, C, 1e-9), 30, 1000, 1)
+    record["n_samples"] = 200
     order, samples = np.arange(30, dtype=np.int32), np.zeros((5, 200))
     model = LogisticL1(record, order, np.zeros(30), C * y, samples, np.zeros((3, 30)))
     (model,) = advanced(lambda some: for_device(device).dual_cd.logistic_l1(by_feature, some, 1e9), [model])

@@ -262,10 +262,10 @@ def opposite_slope(y, margin):
 
 def test_functions_that_are_not_each_others_derivative():
     with pytest.raises(
-        ValueError, match="^derivative is not the derivative of value: at y=.*, and the difference"
+        ValueError, match=r"^derivative is not the derivative of value: at y=.*, and the difference"
     ):
         GeneralizedLinearRegressor(Loss(log_cosh, opposite_slope)).fit(X, Y)
-    with pytest.raises(ValueError, match="^second_derivative is not the derivative of derivative"):
+    with pytest.raises(ValueError, match=r"^second_derivative is not the derivative of derivative"):
         GeneralizedLinearRegressor(Loss(log_cosh, log_cosh_slope, second_derivative=log_cosh)).fit(X, Y)
 
 

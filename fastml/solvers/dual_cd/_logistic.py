@@ -108,8 +108,10 @@ def solve_logistic_l1(
     def make(k: int) -> LogisticL1:
         signed_cost = padded(n_rows)
         signed_cost[:n_rows] = signed_costs(data, problems[k])
+        record = initial_record(problems[k], n_coordinates, max_iter, seed + k)
+        record["n_samples"] = np.count_nonzero(signed_cost)
         return LogisticL1(
-            initial_record(problems[k], n_coordinates, max_iter, seed + k),
+            record,
             np.arange(n_coordinates, dtype=np.int32),
             np.zeros(n_coordinates),
             signed_cost,
