@@ -6,6 +6,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 VENV_CUDA ?= .venv-cuda
+VENV_WHEEL ?= .venv-wheel
 ARGS ?=
 JOBS ?= 2
 
@@ -18,7 +19,7 @@ C_SOURCES := $(shell find src_ext -name '*.h' -o -name '*.c' ! -name '_*.c')
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench gpu lint format compile-cuda kernels-at-each-level wheel clean check
+.PHONY: help demo test bench gpu lint format compile-cuda kernels-at-each-level wheel test-wheel clean check
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1#/' | \
@@ -72,8 +73,11 @@ wheel: $(VENV)/.installed-dev ## dist/: an sdist, and the wheel built from it
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation
 
+test-wheel: wheel ## the whole test suite against that wheel, installed outside the source tree
+	PYTHON=$(PYTHON) JOBS=$(JOBS) tools/test_wheel.sh $(VENV_WHEEL)
+
 clean: ## remove everything built, the virtual environments too
-	rm -rf build dist *.egg-info $(VENV) $(VENV_CUDA) demo.png
+	rm -rf build dist *.egg-info $(VENV) $(VENV_CUDA) $(VENV_WHEEL) demo.png
 	rm -rf .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f fastml/kernels/cpu/*.so src_ext/*/_*.c
 	find fastml tests benchmarks examples tools -name __pycache__ -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""LinearSVC's default, the trust-region Newton method: whole fits beside scikit-learn's.
+"""The trust-region Newton method, for LinearSVC and logistic regression: whole fits beside scikit-learn's.
 
 pytest benchmarks/bench_newton.py [-k a9a] [--benchmark-json=FILE]
 """
@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from bench_sgd import each, take_turns, two_threads
-from workloads import LINEAR_SVC_A9A, LINEAR_SVC_IRIS, Workload
+from workloads import LIBLINEAR_A9A, LIBLINEAR_IRIS, LINEAR_SVC_A9A, LINEAR_SVC_IRIS, Workload
 
 __all__ = ["two_threads"]  # a fixture
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@each((LINEAR_SVC_A9A, LINEAR_SVC_IRIS))
+@each((LINEAR_SVC_A9A, LINEAR_SVC_IRIS, LIBLINEAR_A9A, LIBLINEAR_IRIS))
 def test_fit(benchmark: Any, workload: Workload) -> None:
     fit_beside_scikit_learn(benchmark, workload)
 

@@ -165,6 +165,11 @@ def iris() -> Data:
     return Data(*load_iris(return_X_y=True))
 
 
+def two_irises() -> Data:
+    X, y, *_ = iris()
+    return Data(X[50:], y[50:])
+
+
 EPOCHS = {"max_iter": 5, "tol": None, "random_state": 0}
 LOG_LOSS = {"loss": "log_loss", **EPOCHS}
 
@@ -243,6 +248,37 @@ SAGA_MNIST = Workload(
     rounds=3,
 )
 SAGA = (SAGA_A9A, SAGA_MNIST)
+
+LIBLINEAR_A9A = Workload(
+    "logreg-liblinear-a9a",
+    "LogisticRegression, liblinear, l2: a9a, CSR 26,000 × 123 float64, 360,614 non-zeros, 2 classes",
+    a9a,
+    "LogisticRegression",
+    {"solver": "liblinear"},
+    rounds=15,
+)
+LIBLINEAR_A9A_L1 = LIBLINEAR_A9A._replace(
+    name="logreg-liblinear-l1-a9a",
+    title="LogisticRegression, liblinear, l1: a9a",
+    params={"solver": "liblinear", "l1_ratio": 1.0, "random_state": 0},
+    rounds=5,
+)
+LIBLINEAR_A9A_DUAL = LIBLINEAR_A9A._replace(
+    name="logreg-liblinear-dual-a9a",
+    title="LogisticRegression, liblinear, l2, dual: a9a",
+    params={"solver": "liblinear", "dual": True, "random_state": 0},
+    rounds=5,
+)
+LIBLINEAR_IRIS = Workload(
+    "logreg-liblinear-iris",
+    "LogisticRegression, liblinear, l2: two classes of iris, 100 × 4 float64",
+    two_irises,
+    "LogisticRegression",
+    {"solver": "liblinear"},
+    rounds=51,
+    statistic="median",
+)
+LIBLINEAR = (LIBLINEAR_A9A, LIBLINEAR_A9A_L1, LIBLINEAR_A9A_DUAL, LIBLINEAR_IRIS)
 
 RIDGE_DENSE = Workload(
     "ridge-dense", "Ridge: dense 1,000,000 × 100 float32", dense_values, "Ridge", {}, rounds=9
@@ -359,5 +395,6 @@ SVM_LARGE = (SVC_A9A_DENSE, SVC_A9A_SPARSE, SVC_MNIST, SVC_MNIST_10000, SVR)
 SVM = (*SVM_LARGE, *SVC_SMALL)
 LINEAR_SVM = (LINEAR_SVC_A9A, LINEAR_SVC_A9A_DUAL, LINEAR_SVC_IRIS)
 BY_NAME = {
-    workload.name: workload for workload in (*SGD, *SAGA, *LOGREG, *RIDGE, *SVM, *LINEAR_SVM, MLP_MNIST)
+    workload.name: workload
+    for workload in (*SGD, *SAGA, *LIBLINEAR, *LOGREG, *RIDGE, *SVM, *LINEAR_SVM, MLP_MNIST)
 }

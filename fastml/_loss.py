@@ -1,5 +1,6 @@
 """Losses of the user's own: scalar functions that the kernels compile into their loops."""
 
+import math
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +8,9 @@ from fastml._user_functions import UserFunctions, check_compiled
 
 if TYPE_CHECKING:
     import numpy as np
+
+# Not at 0 and +-1, where many losses have a kink.
+MARGINS_TRIED = (-2.3, -0.7, -0.1, 0.2, 0.9, 3.1)
 
 
 class Loss(UserFunctions):
@@ -36,7 +40,8 @@ class Loss(UserFunctions):
     Notes
     -----
     ``value``, ``derivative`` and ``inverse_link`` are compiled with ``error_model="numpy"``: a division by
-    zero gives inf or NaN, as in the built-in losses, and ends the fit with the error for overflow.
+    zero gives inf or NaN, as in the built-in losses, and ends the fit with the error for overflow. So does an
+    exception, which stands for NaN: no loop over samples could pass it on.
 
     Examples
     --------
@@ -107,6 +112,38 @@ class Loss(UserFunctions):
         """
         _ = self._compiled_value, self._compiled_derivative
 
+    def raise_if_inconsistent(self, targets: "np.ndarray") -> None:
+        """Raise if a function is not the derivative of the one before it, which line searches rely on.
+
+        Parameters
+        ----------
+        targets : ndarray of float64
+            Values of y to try.
+
+        Raises
+        ------
+        ValueError
+            If difference quotients contradict at most of the margins tried; kinks and the ends of a domain are few.
+        """
+        pairs = [("derivative", "value", self._compiled_derivative.ctypes, self._compiled_value.ctypes)]
+        if self.second_derivative is not None:
+            pairs.append(
+                (
+                    "second_derivative",
+                    "derivative",
+                    self._compiled_second_derivative.ctypes,
+                    self._compiled_derivative.ctypes,
+                )
+            )
+        for name, of, slope, function in pairs:
+            wrong = [found for y in targets for found in _contradictions(slope, function, float(y))]
+            if 2 * len(wrong) > len(targets) * len(MARGINS_TRIED):
+                y, margin, given, quotient = wrong[0]
+                raise ValueError(
+                    f"{name} is not the derivative of {of}: at y={y:g} and margin={margin:g} it is {given:g}, and the "
+                    f"difference quotient of {of} is {quotient:g}."
+                )
+
     def probability(self, margins: "np.ndarray") -> "np.ndarray":
         """``inverse_link`` of every margin, in float64.
 
@@ -140,13 +177,39 @@ class Loss(UserFunctions):
         return self._compiled_second_derivative.address
 
 
+def _contradictions(slope: Any, function: Any, y: float) -> list[tuple[float, float, float, float]]:
+    """Margins at which ``slope`` differs from the central difference quotient by more than a tenth.
+
+    Returns
+    -------
+    list of (y, margin, slope, quotient)
+    """
+    found = []
+    for margin in MARGINS_TRIED:
+        step = 1e-4 * max(1.0, abs(margin))
+        given, quotient = (
+            slope(y, margin),
+            (function(y, margin + step) - function(y, margin - step)) / (2 * step),
+        )
+        size = max(abs(given), abs(quotient))
+        # Of a loss that hardly changes, the quotient is rounding alone.
+        rounding = 1e-12 * abs(function(y, margin)) / step
+        if math.isfinite(size) and abs(given - quotient) > 0.1 * size + rounding:
+            found.append((y, margin, given, quotient))
+    return found
+
+
 def _compile_scalar(name: str, function: Any) -> Any:
     import numba
+    import numpy as np
 
     inner = numba.njit(error_model="numpy")(function.py_func)
 
     def scalar(y, margin):
-        return inner(y, margin)
+        try:
+            return inner(y, margin)
+        except Exception:  # which a C function has no way to pass on; NaN ends the fit
+            return np.nan
 
     try:
         return numba.cfunc("float64(float64, float64)", error_model="numpy")(scalar)

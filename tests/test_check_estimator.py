@@ -1,11 +1,11 @@
 """scikit-learn's battery of estimator checks: none fails on fastml's class that passes on scikit-learn's."""
 
 from collections import Counter
+from functools import partial
 
 import pytest
-from sklearn.base import BaseEstimator
 from sklearn.utils._test_common.instance_generator import PER_ESTIMATOR_CHECK_PARAMS
-from sklearn.utils.estimator_checks import check_estimator
+from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator
 from sklearn_twins import find_twins
 
 
@@ -15,23 +15,20 @@ def test_what_passes_on_scikit_learns_class_passes_on_ours(twin, monkeypatch):
     # Checks that scikit-learn runs on several instances of the class, such as one for each solver.
     if twin.theirs in PER_ESTIMATOR_CHECK_PARAMS:
         monkeypatch.setitem(PER_ESTIMATOR_CHECK_PARAMS, twin.ours, PER_ESTIMATOR_CHECK_PARAMS[twin.theirs])
-    ours, theirs = run_checks(twin.ours()), run_checks(twin.theirs())
-    outcomes = {
-        check: ours.get(check, ("not run", "")) for check, (status, _) in theirs.items() if status == "passed"
-    }
-    lost = {check: outcome for check, outcome in outcomes.items() if outcome[0] != "passed"}
-    assert not lost, "\n".join(
-        f"{name} #{n}: {status} {error}" for (name, n), (status, error) in lost.items()
-    )
-    assert ours.keys() == theirs.keys()
+    ours = check_estimator(twin.ours(), on_skip=None, on_fail=None)
+    theirs = [
+        (name_of(check), check, estimator)
+        for estimator, check in estimator_checks_generator(twin.theirs(), legacy=True, mark=None)
+    ]
+    assert [check["check_name"] for check in ours] == [name for name, _, _ in theirs]
+    assert Counter(check["status"] for check in ours)["passed"] > 0.5 * len(ours)
+    for outcome, (name, check, estimator) in zip(ours, theirs, strict=True):
+        if outcome["status"] != "passed":
+            print(name, "on fastml's class:", repr(outcome["exception"]))
+            # scikit-learn's class does not pass either: it fails, or the check is skipped for want of something.
+            with pytest.raises(Exception):  # noqa: B017
+                check(estimator)
 
 
-def run_checks(estimator: BaseEstimator) -> dict[tuple[str, int], tuple[str, str]]:
-    """Status and exception of every check, by its name and a number: some run more than once."""
-    seen = Counter()
-    results = {}
-    for check in check_estimator(estimator, on_skip=None, on_fail=None):
-        name = check["check_name"]
-        results[name, seen[name]] = (check["status"], repr(check["exception"]))
-        seen[name] += 1
-    return results
+def name_of(check):
+    return (check.func if isinstance(check, partial) else check).__name__

@@ -30,13 +30,18 @@ MODEL = np.dtype(
         ("bound_below", "f8"),
         ("first", "f8"),  # the first sweep's sum of violations
         ("violation", "f8"),  # what is compared with tol, for the progress bar
+        ("phase", "i8"),  # logistic loss: the next thing to do
+        ("n_inner", "i8"),  # Newton steps in this sweep, or l1: sweeps over this quadratic model
+        ("n_active_inner", "i8"),  # l1: order[:n_active_inner] are not shrunk in the quadratic model
+        ("inner_tol", "f8"),  # of a row's problem; l1: of the quadratic model's violations, as tol is
+        ("n_samples", "f8"),  # l1 with the logistic loss: those whose C is above 0
     ]
 )
 
 
 @dataclass
 class Dual:
-    """The dual of a hinge or an epsilon-insensitive loss.
+    """The dual of a hinge, an epsilon-insensitive or a logistic loss.
 
     Attributes
     ----------
@@ -46,7 +51,8 @@ class Dual:
     coef : array of float64, shape (n_features + padding,)
         sum_i dual_i y_i x_i (SVR: without y), padded with zeros to whole vectors (``linear_data.padded``).
     dual : array of float64, shape (n_rows,)
-        0 <= dual_i <= C_i; SVR: |dual_i| <= C_i; no upper bound for the squared losses.
+        0 <= dual_i <= C_i; SVR: |dual_i| <= C_i; no upper bound for the squared losses. Logistic: of shape (n_rows, 2),
+        dual_i and C_i - dual_i, either of which may be too small to be told from the other.
     """
 
     record: np.ndarray
@@ -78,6 +84,29 @@ class MultiClassDual:
     class_cost: np.ndarray
     class_order: np.ndarray
     n_active_classes: np.ndarray
+
+
+@dataclass
+class LogisticL1:
+    """The logistic loss with an l1 penalty, X transposed; ``record`` and ``order`` as for ``Dual``.
+
+    Attributes
+    ----------
+    coef : array of float64, shape (n_features + 1,), or (n_features,) without bias
+    signed_cost : array of float64, shape (n_samples + padding,)
+        C_i y_i.
+    samples : array of float64, shape (5, n_samples + padding)
+        w.x; slope and curvature of the loss there; of the quadratic model curvature times d.x; d.x for the line search.
+    features : array of float64, shape (3, len(coef))
+        w + d; slope and curvature of the loss.
+    """
+
+    record: np.ndarray
+    order: np.ndarray
+    coef: np.ndarray
+    signed_cost: np.ndarray
+    samples: np.ndarray
+    features: np.ndarray
 
 
 @dataclass

@@ -12,6 +12,7 @@ MODEL = np.dtype(
         ("cost_negative", "f8"),
         ("epsilon", "f8"),  # of the epsilon-insensitive loss
         ("tol", "f8"),  # of the gradient's norm, relative to the first one's
+        ("logistic", "i8"),  # 1: the logistic loss; 0: a squared one
         ("max_iter", "i8"),  # Newton steps at most
         ("phase", "i8"),  # the next thing to do: start, refine the direction, try the step
         ("n_iter", "i8"),  # Newton steps taken
@@ -57,8 +58,11 @@ class Newton:
     active : array of int32, shape (2, n_rows)
         Rows that have a loss, those of a block from its start on.
     n_active : array of int64, shape (2, n_blocks)
+    curvature : array of float64, shape (2, n_rows), or None
+        For the logistic loss: half of C_i times its second derivative, for each row in ``active``.
     hessian : array of float64, zeros, shape (n_blocks,) + 2 * (n_features + 1 + padding,), or None
-        Room for sum_i C_i x_i x_i' over the rows ``in_hessian``. None: products always go over the rows.
+        Room for sum_i C_i x_i x_i' over the rows ``in_hessian``. None, and for the logistic loss: products always go
+        over the rows.
     in_hessian : array of uint8, zeros, shape (n_rows,)
     """
 
@@ -68,5 +72,6 @@ class Newton:
     partial: np.ndarray
     active: np.ndarray
     n_active: np.ndarray
+    curvature: np.ndarray | None
     hessian: np.ndarray | None
     in_hessian: np.ndarray

@@ -80,6 +80,12 @@ class GeneralizedLinear(SparseCoefMixin, BaseEstimator):
         solver = chosen_solver(self.solver, pair_of(self))
         if isinstance(self.loss, Loss):
             self.loss.compile()
+            is_label = target.dtype == np.int32
+            self.loss.raise_if_inconsistent(
+                np.array([-1.0, 1.0])
+                if is_label
+                else np.unique(np.quantile(target, [0.0, 0.25, 0.5, 0.75, 1.0]))
+            )
         weight = row_weights(sample_weight, X)
         device = device_for(self, solver, X)
         l1, l2, penalty = penalty_of(self, X.shape[1])

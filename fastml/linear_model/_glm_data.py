@@ -44,17 +44,19 @@ def device_for(estimator: Any, solver: str, X: Any) -> str:
         If the device is CUDA by configuration, and cannot be used, or the solver has no kernels there: an explicit
         device is not quietly overruled.
     """
-    if solver not in ("sag", "saga"):
+    if solver not in ("sag", "saga", "liblinear"):
         return resolve_device(device_of(X), gpu_pays=False)
     if get_config()["device"] == "cuda":
         raise RuntimeError(
-            f"{type(estimator).__name__}(solver={solver!r}) runs on the CPU only: each step is an inner product "
-            "with one row, which leaves a GPU idle. Use another solver, or fastml.set_config(device='auto')."
+            f"{type(estimator).__name__}(solver={solver!r}) runs on the CPU only: its steps are too short "
+            "to be worth a GPU. Use another solver, or fastml.set_config(device='auto')."
         )
     return "cpu"
 
 
-def row_weights(sample_weight: Any, X: Any, factors: np.ndarray | None = None) -> np.ndarray | None:
+def row_weights(
+    sample_weight: Any, X: Any, factors: np.ndarray | None = None, *, allow_negative: bool = False
+) -> np.ndarray | None:
     """Weights of the rows in float64, rounded to X's precision as scikit-learn's are; None stands for all ones.
 
     Parameters
@@ -63,6 +65,7 @@ def row_weights(sample_weight: Any, X: Any, factors: np.ndarray | None = None) -
     X : array or sparse matrix
     factors : ndarray of shape (n_rows,), optional
         Multiplied with the weights.
+    allow_negative : bool, default=False
 
     Returns
     -------
@@ -71,11 +74,13 @@ def row_weights(sample_weight: Any, X: Any, factors: np.ndarray | None = None) -
     Raises
     ------
     ValueError
-        With scikit-learn's wording, for another length, NaN or inf, or all zeros.
+        With scikit-learn's wording, for another length, NaN or inf, negative ones, or all zeros.
     """
     if sample_weight is None:
         return None if factors is None else factors.astype(X.dtype).astype(np.float64)
     weight = check_sample_weight(sample_weight, X, allow_all_zero=False)
+    if not allow_negative and (weight < 0.0).any():
+        raise ValueError("Negative values in data passed to `sample_weight`.")
     return weight if factors is None else (weight * factors).astype(X.dtype).astype(np.float64)
 
 

@@ -144,6 +144,7 @@ def fit_models(
         data.X.shape[1],
         problem.fit_intercept,
         data.X.dtype,
+        rule.loss,
     )
     models = [
         _passes.Model(partial(_search, objective, start, problem), k, weighting=weighting)

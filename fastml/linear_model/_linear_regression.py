@@ -8,8 +8,8 @@ from sklearn.linear_model._base import LinearRegression as _SklearnLinearRegress
 
 from fastml._config import get_config
 from fastml._log import log_ran
-from fastml._validation import check_sample_weight, check_X_y, unchanged_on_error
-from fastml.linear_model._glm_data import finite_rows, glm_data
+from fastml._validation import check_X_y, unchanged_on_error
+from fastml.linear_model._glm_data import finite_rows, glm_data, row_weights
 from fastml.linear_model._ridge import DeviceRegressorPrediction, centred_in_place, regression_targets
 from fastml.solvers import least_squares
 from fastml.solvers.least_squares import Rows
@@ -94,7 +94,7 @@ class LinearRegression(DeviceRegressorPrediction, _SklearnLinearRegression):
                 numeric_targets=True,
             )
             targets = regression_targets(y)
-            weight = _weights(sample_weight, X)
+            weight = row_weights(sample_weight, X)
             with finite_rows(self, X, weight):
                 shift = centred_in_place(self, X, weight)
                 data = glm_data(X, targets.values, None if weight is None else weight[None], "cpu")
@@ -129,13 +129,3 @@ class LinearRegression(DeviceRegressorPrediction, _SklearnLinearRegression):
             self.rank_ = int((singular > self.tol * singular.max(initial=0.0)).sum())
             self.singular_ = singular.astype(dtype)
         return coef, factored.target_mean - coef @ factored.mean
-
-
-def _weights(sample_weight, X) -> np.ndarray | None:
-    """As `row_weights`; negative ones are an error, in scikit-learn's words."""
-    if sample_weight is None:
-        return None
-    weight = check_sample_weight(sample_weight, X, allow_all_zero=False)
-    if (weight < 0.0).any():
-        raise ValueError("Negative values in data passed to `sample_weight`")
-    return weight

@@ -9,17 +9,15 @@ from sklearn.linear_model._logistic import LogisticRegression as _SklearnLogisti
 from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import StrOptions
 
-from fastml._log import log_delegated, log_ran
+from fastml._log import log_ran
 from fastml._validation import check_X_y, unchanged_on_error
 from fastml.linear_model._device_prediction import DeviceClassifierPrediction
 from fastml.linear_model._glm_data import device_for, finite_rows, glm_data, row_weights
 from fastml.linear_model._labels import distinct_labels, label_codes
 from fastml.linear_model._logistic_callbacks import FitCallbacks
 from fastml.linear_model._logistic_fit import Path, fit_paths, settings_of, warn_if_unconverged
+from fastml.linear_model._logistic_liblinear import check_liblinear
 from fastml.linear_model._logistic_parameters import DESCENT_SOLVERS, Penalty, penalty_of, warn_of_n_jobs
-
-# Solvers whose fits run in scikit-learn, and why: the table in docs/architecture.md.
-DELEGATED = {"liblinear": "solver='liblinear' is not implemented in fastml"}
 
 # scikit-learn refuses 64-bit indices there.
 INT32_SOLVERS = ("liblinear", "sag", "saga")
@@ -42,7 +40,8 @@ class LogisticRegression(DeviceClassifierPrediction, _SklearnLogisticRegression)
         Dual formulation, for "liblinear" only.
     tol : float, default=1e-4
         "lbfgs", "newton-cg", "gd", "agd": the largest element of the gradient of the mean loss and the penalty over
-        the number of rows.
+        the number of rows. "liblinear": the norm of the gradient, or with l1 the sum of violations, relative to that at
+        zero and to the share of the smaller class; with ``dual`` the largest slope along a coordinate.
     fit_intercept : bool, default=True
     intercept_scaling : float, default=1
         For "liblinear" only.
@@ -50,8 +49,8 @@ class LogisticRegression(DeviceClassifierPrediction, _SklearnLogisticRegression)
     random_state : int, RandomState or None, default=None
         For "sag", "saga" and "liblinear".
     solver : {"lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga", "gd", "agd"}, default="lbfgs"
-        "gd" is gradient descent, "agd" Nesterov's accelerated one, both with a line search. "liblinear" runs in
-        scikit-learn.
+        "gd" is gradient descent, "agd" Nesterov's accelerated one, both with a line search. "liblinear", for
+        two classes, penalises the intercept too: l2 by trust-region Newton or in the dual, l1 by "newGLMNET".
     max_iter : int, default=100
     verbose : int, default=0
         Above 0, shows a progress bar.
@@ -73,7 +72,8 @@ class LogisticRegression(DeviceClassifierPrediction, _SklearnLogisticRegression)
 
     References
     ----------
-    Those of ``fastml.solvers.lbfgs``, ``newton_cg``, ``newton_cholesky``, ``sag`` and ``gradient_descent``.
+    Those of ``fastml.solvers.lbfgs``, ``newton_cg``, ``newton_cholesky``, ``sag``, ``gradient_descent``, and for
+    "liblinear" of ``fastml.kernels.reference.newton`` and ``dual_cd``.
 
     Examples
     --------
@@ -81,6 +81,8 @@ class LogisticRegression(DeviceClassifierPrediction, _SklearnLogisticRegression)
     >>> LogisticRegression().fit([[-1.0], [-2.0], [1.0], [2.0]], ["a", "a", "b", "b"]).predict([[-0.8]])
     array(['a'], dtype='<U1')
     """
+
+    intercept_: Any  # an array; 0.0 where "liblinear" fits none, as in scikit-learn
 
     _parameter_constraints = {
         **_SklearnLogisticRegression._parameter_constraints,
@@ -112,16 +114,13 @@ class LogisticRegression(DeviceClassifierPrediction, _SklearnLogisticRegression)
         ValueError
             For invalid input, fewer than two classes, or a penalty that the solver does not take.
         """
-        if self.solver in DELEGATED:
-            log_delegated(self, "fit", DELEGATED[self.solver])
-            return super().fit(X, y, sample_weight)
         penalty = penalty_of(self)
         warn_of_n_jobs(self)
         callbacks = FitCallbacks(self, self._attributes)
         with unchanged_on_error(self):
             X, y = check_X_y(self, X, y, reset=True, large_sparse=self.solver not in INT32_SOLVERS)
             outcome = self._solve(X, y, sample_weight, penalty, callbacks)
-            self._store(outcome, X.dtype)
+            self._store(outcome, np.float64 if self.solver == "liblinear" else X.dtype)
         callbacks.end()
         warn_if_unconverged([outcome])
         return self
@@ -130,7 +129,9 @@ class LogisticRegression(DeviceClassifierPrediction, _SklearnLogisticRegression)
         self.classes_ = distinct_labels(y)
         callbacks.begin(X, y, sample_weight)
         n_classes = len(self.classes_)
-        if n_classes < 2:
+        if self.solver == "liblinear":
+            check_liblinear(self, penalty.name or "l2", n_classes, X)
+        elif n_classes < 2:
             raise ValueError(
                 "This solver needs samples of at least 2 classes in the data, but the data contains only one class: "
                 f"{self.classes_[0]!r}"
@@ -177,6 +178,8 @@ class LogisticRegression(DeviceClassifierPrediction, _SklearnLogisticRegression)
 
     def _store(self, outcome, dtype) -> None:
         vars(self).update(self._attributes(outcome.weights, dtype))
+        if self.solver == "liblinear" and not self.fit_intercept:
+            self.intercept_ = 0.0
         self.n_iter_ = np.array([outcome.n_iter], dtype=np.int32)
         vars(self).pop("loss_history_", None)
         if self.solver in DESCENT_SOLVERS:
@@ -186,6 +189,6 @@ class LogisticRegression(DeviceClassifierPrediction, _SklearnLogisticRegression)
 def class_weighted(X, y, codes, classes, class_weight, sample_weight) -> np.ndarray | None:
     """Sample weights times class weights; None where all are 1."""
     if class_weight is None:
-        return row_weights(sample_weight, X)
+        return row_weights(sample_weight, X, allow_negative=True)  # as in scikit-learn
     of_class = compute_class_weight(class_weight, classes=classes, y=y, sample_weight=sample_weight)
-    return row_weights(sample_weight, X, of_class[codes])
+    return row_weights(sample_weight, X, of_class[codes], allow_negative=True)

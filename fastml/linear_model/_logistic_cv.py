@@ -16,18 +16,19 @@ from sklearn.utils.metadata_routing import (
 )
 
 from fastml._device_input import device_of
-from fastml._log import log_delegated, log_ran
+from fastml._log import log_ran
 from fastml._validation import check_X_y, unchanged_on_error
 from fastml.linear_model._device_prediction import DeviceClassifierPrediction
 from fastml.linear_model._glm_data import device_for, finite_rows, glm_data
 from fastml.linear_model._labels import distinct_labels, label_codes
-from fastml.linear_model._logistic import DELEGATED, INT32_SOLVERS, class_weighted
+from fastml.linear_model._logistic import INT32_SOLVERS, class_weighted
 from fastml.linear_model._logistic_fit import (
     Path,
     fit_paths,
     settings_of,
     warn_if_unconverged,
 )
+from fastml.linear_model._logistic_liblinear import check_folds_have_both, check_liblinear
 from fastml.linear_model._logistic_parameters import DESCENT_SOLVERS, Grid, grid_of, l1_share
 from fastml.linear_model._logistic_scores import FoldScorer
 
@@ -146,9 +147,6 @@ class LogisticRegressionCV(DeviceClassifierPrediction, _SklearnLogisticRegressio
         ValueError
             For invalid input, fewer than two classes, or a penalty that the solver does not take.
         """
-        if self.solver in DELEGATED:
-            log_delegated(self, "fit", DELEGATED[self.solver])
-            return super().fit(X, y, sample_weight, **params)
         _raise_for_params(params, self, "fit")
         grid = grid_of(self)
         with unchanged_on_error(self):
@@ -165,10 +163,14 @@ class LogisticRegressionCV(DeviceClassifierPrediction, _SklearnLogisticRegressio
                 "This solver needs samples of at least 2 classes in the data, but the data contains only one class: "
                 f"{self.classes_[0]}."
             )
+        if self.solver == "liblinear":
+            check_liblinear(self, grid.penalty, n_classes, X)
         routed = self._routed(sample_weight, params)
         rows = X if device_of(X) == "cpu" else np.broadcast_to(np.zeros(1), X.shape)
         folds = list(check_cv(self.cv, y, classifier=True).split(rows, y, **routed.splitter.split))
         weights, codes = self._weightings(X, y, sample_weight, folds)
+        if self.solver == "liblinear":
+            check_folds_have_both(codes, folds)
         l1_ratios = [None] if grid.l1_ratios is None else grid.l1_ratios
         settings = settings_of(self)
         device = device_for(self, self.solver, X)

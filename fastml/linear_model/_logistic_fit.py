@@ -11,6 +11,7 @@ from sklearn.linear_model._logistic import _LOGISTIC_SOLVER_CONVERGENCE_MSG
 from sklearn.utils import check_random_state
 
 from fastml.kernels.glm_data import Data, Rule
+from fastml.linear_model import _logistic_liblinear as liblinear
 from fastml.linear_model._logistic_sag import sag_paths
 from fastml.solvers import _passes, gradient_descent, lbfgs, newton_cg, newton_cholesky
 from fastml.solvers._objective import Objective, Outcome
@@ -45,12 +46,14 @@ class Settings(NamedTuple):
     fit_intercept: bool
     verbose: bool
     seed: int = 0
+    dual: bool = False
+    intercept_scaling: float = 1.0
 
 
 def settings_of(estimator: Any) -> Settings:
     """An estimator's parameters; one number is drawn from its ``random_state`` where the solver is random."""
     seed = 0
-    if estimator.solver in ("sag", "saga"):
+    if estimator.solver in ("sag", "saga", "liblinear"):
         seed = int(check_random_state(estimator.random_state).randint(MAX_SEED))
     return Settings(
         estimator.solver,
@@ -59,6 +62,8 @@ def settings_of(estimator: Any) -> Settings:
         bool(estimator.fit_intercept),
         bool(estimator.verbose),
         seed,
+        bool(estimator.dual),
+        float(estimator.intercept_scaling),
     )
 
 
@@ -101,6 +106,8 @@ def fit_paths(
     ValueError
         If a sum over the rows overflows.
     """
+    if settings.solver == "liblinear":
+        return liblinear.liblinear_paths(data, paths, settings, seed=settings.seed)
     rule = rule_of(n_classes)
     if settings.solver in ("sag", "saga"):
         return sag_paths(data, rule, paths, settings, seed=settings.seed, device=device)
@@ -159,8 +166,9 @@ def _bytes_held(solver: str, data: Data, rule: Rule) -> int:
 def warn_if_unconverged(outcomes: Sequence[Outcome]) -> None:
     """One ConvergenceWarning for each way in which searches have failed."""
     for message in dict.fromkeys(outcome.message for outcome in outcomes if not outcome.converged):
+        advice = "" if message == liblinear.UNCONVERGED else f"\n{_LOGISTIC_SOLVER_CONVERGENCE_MSG}"
         warnings.warn(
-            f"{message}\n{_LOGISTIC_SOLVER_CONVERGENCE_MSG}",
+            f"{message}{advice}",
             ConvergenceWarning,
             stacklevel=4,  # past fit and the wrapper that validates parameters
         )

@@ -52,6 +52,8 @@ class RidgeCVFit:
             )
         scorer = self._get_scorer()
         alphas = self._checked_alphas()
+        if isinstance(sample_weight, numbers.Real):  # folds take rows of it, which a number has not
+            sample_weight = np.full(X.shape[0], sample_weight)
         given = params if sample_weight is None else {**params, "sample_weight": sample_weight}
         with finite_rows(self, X, weight):
             data = glm_data(X, targets.values, None if weight is None else weight[None], "cpu")

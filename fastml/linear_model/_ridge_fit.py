@@ -14,7 +14,7 @@ from fastml._csr import CSR
 from fastml._device_input import device_of
 from fastml.kernels.glm_data import Rule, new_models
 from fastml.solvers import _passes, gradient_descent, least_squares, sag
-from fastml.solvers._objective import Objective
+from fastml.solvers._objective import CentredObjective
 from fastml.solvers.least_squares import Rows
 
 # Solvers that scikit-learn does not have: gradient descent, and Nesterov's accelerated one.
@@ -321,16 +321,12 @@ def _descent(rows: Rows, settings: Settings) -> Fitted:
     penalty = gradient_descent.Box(0.0, np.inf) if settings.positive else None
     models = []
     for record, alpha in zip(_models_of(rows), settings.alphas, strict=True):
-        objective = Objective(
-            1.0 / total, alpha / total, 1, rows.shape[1], rows.fit_intercept, rows.data.X.dtype
-        )
         search = partial(
-            descend,
-            objective,
-            np.zeros((1, rows.shape[1] + 1)),
+            _centred_search,
+            partial(descend, penalty=penalty),
+            (1.0 / total, alpha / total, 1, rows.shape[1], rows.fit_intercept, rows.data.X.dtype),
             tol=settings.tol,
             max_iter=settings.max_iter or MAX_ITER[settings.solver],
-            penalty=penalty,
         )
         numbers = [int(record[name]) for name in ("positive_class", "target", "weighting")]
         models.append(_passes.Model(search, *numbers))
@@ -352,6 +348,15 @@ def _descent(rows: Rows, settings: Settings) -> Fitted:
         "\n".join(messages) or None,
         [np.array(outcome.loss_history) for outcome in outcomes],
     )
+
+
+def _centred_search(descend: Any, parameters: tuple, **stopping: Any) -> Any:
+    """Gradient descent on rows less their mean: with means far from 0 it would crawl."""
+    n_features, fit_intercept = parameters[3:5]
+    mean = (yield from _passes.means(n_features))[0] if fit_intercept else np.zeros(n_features)
+    objective = CentredObjective(mean, *parameters)
+    outcome = yield from descend(objective, np.zeros(objective.shape), **stopping)
+    return outcome._replace(weights=objective.weights(outcome.weights))
 
 
 def warn_if_unconverged(fitted: Fitted) -> None:

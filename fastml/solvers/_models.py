@@ -87,10 +87,3 @@ def run(
             for k in [k for k, model in running.items() if model.record["done"][0]]:
                 finish(k, running.pop(k))
                 bar.update(1)
-
-
-def overflow_error() -> ValueError:
-    """What a solver raises where its sums leave the range of float64."""
-    return ValueError(
-        "Floating-point under-/overflow occurred. Scaling input data with StandardScaler or MinMaxScaler might help."
-    )

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastml.solvers._models import overflow_error
+from fastml.solvers._errors import overflow_error
 from fastml.solvers._passes import Evaluate, Hessian, Product
 
 
@@ -49,14 +49,23 @@ class Objective:
     fit_intercept : bool
     dtype : dtype
         Of X, whose products the loss is made of.
+    loss : str or fastml.Loss, optional
+        Named in an error.
     """
 
     def __init__(
-        self, scale: float, l2: float, n_columns: int, n_features: int, fit_intercept: bool, dtype: Any
+        self,
+        scale: float,
+        l2: float,
+        n_columns: int,
+        n_features: int,
+        fit_intercept: bool,
+        dtype: Any,
+        loss: Any = None,
     ):
         self.scale, self.l2, self.fit_intercept = scale, l2, fit_intercept
         self.shape = (n_columns, n_features + 1)
-        self.dtype = np.dtype(dtype)
+        self.dtype, self.loss = np.dtype(dtype), loss
 
     @property
     def resolution(self) -> float:
@@ -81,6 +90,11 @@ class Objective:
         if not self.fit_intercept:
             gradient[:, -1] = 0.0
         return value, gradient.ravel()
+
+    def raise_on_overflow(self, value: float, gradient: np.ndarray) -> None:
+        """ValueError unless both are finite."""
+        if not (math.isfinite(value) and math.isfinite(largest(gradient))):
+            raise overflow_error(loss=self.loss)
 
     def multiply(self, vector: np.ndarray) -> Generator[Any, Any, np.ndarray]:
         """Product of the Hessian, at the point last kept, with ``vector``."""
@@ -108,12 +122,39 @@ class Objective:
         return matrix
 
 
+class CentredObjective(Objective):
+    """An objective whose intercept is that of rows less their mean: points stand for w.(x - mean) + intercept.
+
+    Steps along the gradient then need not undo in the intercept what they do to the features' weights: the condition
+    number is that of centred rows, of which no copy is made.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_features,)
+    *args, **kwargs
+        As of `Objective`.
+    """
+
+    def __init__(self, mean: np.ndarray, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.mean = mean
+
+    def evaluate(
+        self, point: np.ndarray, keep: bool = False
+    ) -> Generator[Any, Any, tuple[float, np.ndarray]]:
+        """Value and gradient at ``point``."""
+        value, gradient = yield from super().evaluate(self.weights(point).ravel(), keep)
+        shaped = gradient.reshape(self.shape)
+        shaped[:, :-1] -= shaped[:, -1:] * self.mean
+        return value, gradient
+
+    def weights(self, point: np.ndarray) -> np.ndarray:
+        """The weights that a point stands for, of shape (n_columns, n_features + 1)."""
+        weights = point.reshape(self.shape).copy()
+        weights[:, -1] -= weights[:, :-1] @ self.mean
+        return weights
+
+
 def largest(vector: np.ndarray) -> float:
     """Maximum norm; NaN where there is one."""
     return float(np.abs(vector).max())
-
-
-def raise_on_overflow(value: float, gradient: np.ndarray) -> None:
-    """ValueError unless both are finite."""
-    if not (math.isfinite(value) and math.isfinite(largest(gradient))):
-        raise overflow_error()

@@ -52,6 +52,15 @@ Request = Evaluate | Product | Hessian
 Search = Generator[Request, Any, Any]
 
 
+def means(n_features: int) -> Generator[Any, Any, tuple[np.ndarray, float]]:
+    """Weighted means of the features, and the sum of weights: the squared loss's Hessian has both in its last row."""
+    vector = np.zeros((1, n_features + 1))
+    vector[0, -1] = 1.0
+    sums = yield Product(vector)
+    total = float(sums[0, -1])
+    return sums[0, :-1] / total, total
+
+
 class Model(NamedTuple):
     """One model of a run.
 

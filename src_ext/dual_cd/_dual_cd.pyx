@@ -39,13 +39,15 @@ cdef extern from "dual_cd.h":
         double *residual
         const double *signed_cost
         const double *curvature
+        double *samples
+        double *features
 
     ctypedef void (*cd_advance)(const linear_data *, cd_model *, double work) noexcept nogil
 
-    int CD_HINGE, CD_SQUARED_HINGE, CD_SVR, CD_SQUARED_SVR, CD_CRAMMER_SINGER, CD_L1
+    int CD_HINGE, CD_SQUARED_HINGE, CD_SVR, CD_SQUARED_SVR, CD_CRAMMER_SINGER, CD_L1, CD_LOGISTIC_DUAL, CD_LOGISTIC_L1
 
     ctypedef struct cd_variant:
-        cd_advance loops[6]
+        cd_advance loops[8]
         void (*sq_norms)(const linear_data *, double *) noexcept nogil
 
     ctypedef struct cd_kernels:
@@ -84,11 +86,11 @@ cdef void point_common(model, cd_model *c_model, Py_ssize_t n_coordinates) excep
         raise ValueError(f"order has {len(model.order)} coordinates, but there are {n_coordinates}.")
 
 
-cdef void point_dual(model, cd_model *c_model, linear_data *data) except *:
+cdef void point_dual(model, cd_model *c_model, linear_data *data, int per_row) except *:
     point_common(model, c_model, data.n_rows)
     c_model.coef = <double *> checked(
         model.coef, cnp.NPY_FLOAT64, (data.n_features + PADDING - 1) // PADDING * PADDING, "coef")
-    c_model.dual = <double *> checked(model.dual, cnp.NPY_FLOAT64, data.n_rows, "dual")
+    c_model.dual = <double *> checked(model.dual, cnp.NPY_FLOAT64, per_row * data.n_rows, "dual")
 
 
 cdef void point_multi_class(model, cd_model *c_model, linear_data *data) except *:
@@ -113,6 +115,15 @@ cdef void point_l1(model, cd_model *c_model, linear_data *data) except *:
     c_model.curvature = <double *> checked(model.curvature, cnp.NPY_FLOAT64, data.n_rows, "curvature")
 
 
+cdef void point_logistic_l1(model, cd_model *c_model, linear_data *data) except *:
+    cdef Py_ssize_t n_samples = (data.n_features + PADDING - 1) // PADDING * PADDING
+    point_common(model, c_model, data.n_rows)
+    c_model.coef = <double *> checked(model.coef, cnp.NPY_FLOAT64, data.n_rows, "coef")
+    c_model.signed_cost = <double *> checked(model.signed_cost, cnp.NPY_FLOAT64, n_samples, "signed_cost")
+    c_model.samples = <double *> checked(model.samples, cnp.NPY_FLOAT64, 5 * n_samples, "samples")
+    c_model.features = <double *> checked(model.features, cnp.NPY_FLOAT64, 3 * data.n_rows, "features")
+
+
 cdef void advance(int loop, Variant variant, linear_data *data, list models, double work, int n_threads) except *:
     cdef Shared shared
     cdef Py_ssize_t n_models = len(models), k
@@ -132,8 +143,10 @@ cdef void advance(int loop, Variant variant, linear_data *data, list models, dou
                 shared.models[k].scratch = <double *> cnp.PyArray_DATA(<cnp.ndarray> scratch)
             elif loop == CD_L1:
                 point_l1(models[k], &shared.models[k], data)
+            elif loop == CD_LOGISTIC_L1:
+                point_logistic_l1(models[k], &shared.models[k], data)
             else:
-                point_dual(models[k], &shared.models[k], data)
+                point_dual(models[k], &shared.models[k], data, 2 if loop == CD_LOGISTIC_DUAL else 1)
         with nogil:
             linear_queue_fill(&shared.queue, n_models)
             reserved = _runtime.reserve(n_shares, n_threads)
@@ -175,6 +188,22 @@ def l1(X_transposed, models, double work, int n_threads):
     cdef linear_data c_data
     cdef Variant variant = matrix(X_transposed, &c_data)
     advance(CD_L1, variant, &c_data, models, work, n_threads)
+
+
+def logistic_dual(data, models, double work, int n_threads):
+    """See ``fastml.kernels.reference.dual_cd.logistic_dual``."""
+    cdef linear_data c_data
+    cdef Variant variant = all_data(data, &c_data)
+    if c_data.sq_norm == NULL or c_data.label == NULL:
+        raise TypeError("data.sq_norm is missing, or data.target is not int32.")
+    advance(CD_LOGISTIC_DUAL, variant, &c_data, models, work, n_threads)
+
+
+def logistic_l1(X_transposed, models, double work, int n_threads):
+    """See ``fastml.kernels.reference.dual_cd.logistic_l1``."""
+    cdef linear_data c_data
+    cdef Variant variant = matrix(X_transposed, &c_data)
+    advance(CD_LOGISTIC_L1, variant, &c_data, models, work, n_threads)
 
 
 def sq_norms(X, double bias):

@@ -1,6 +1,7 @@
 /* Every combination of loss, element type and storage; compiled once per instruction-set level. */
 #include "dual_cd.h"
 
+#include "logistic.h"
 #include "sweep.h"
 
 #define LOOPS "loops.h"

@@ -1,6 +1,8 @@
 /* Everything that one element type and storage of X needs. */
 #include "crammer_singer.h"
 #include "l1.h"
+#include "logistic_dual.h"
+#include "logistic_l1.h"
 #include "svc.h"
 #include "svr.h"
 
@@ -16,6 +18,6 @@ static void OF(sq_norms, VARIANT)(const linear_data *data, double *sq_norm) {
 
 static const cd_variant OF(variant, VARIANT) = {
     {OF(svc_hinge, VARIANT), OF(svc_squared, VARIANT), OF(svr_linear, VARIANT), OF(svr_squared, VARIANT),
-     OF(crammer_singer, VARIANT), OF(l1, VARIANT)},
+     OF(crammer_singer, VARIANT), OF(l1, VARIANT), OF(logistic_dual, VARIANT), OF(logistic_l1, VARIANT)},
     OF(sq_norms, VARIANT),
 };

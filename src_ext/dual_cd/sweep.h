@@ -25,12 +25,12 @@ INLINE double choose(bool condition, double yes, double no) {
     memcpy(&yes, &a, sizeof a);
     return yes;
 }
-/* Fisher-Yates over the active coordinates; xorshift32, and a multiplication where % would divide. */
-SHARED void shuffle_active(cd_model *model) {
+/* Fisher-Yates over the first coordinates; xorshift32, and a multiplication where % would divide. */
+SHARED void shuffle_first(cd_model *model, int64_t n_first) {
     cd_record *record = model->record;
     int32_t *order = model->order;
     uint32_t state = (uint32_t)record->seed;
-    uint32_t n = (uint32_t)record->n_active;
+    uint32_t n = (uint32_t)n_first;
     for (uint32_t i = 0; i + 1 < n; i++) {
         state ^= state << 13;
         state ^= state >> 17;
@@ -44,7 +44,7 @@ SHARED void shuffle_active(cd_model *model) {
 }
 
 INLINE void begin_sweep(cd_model *model, double largest, double smallest) {
-    shuffle_active(model);
+    shuffle_first(model, model->record->n_active);
     model->record->largest = largest;
     model->record->smallest = smallest;
     model->record->cursor = 0;

@@ -24,6 +24,7 @@ cdef extern from "shares.h":
 
 cdef extern from "newton.h":
     ctypedef struct nt_record:
+        int64_t logistic
         int64_t done
 
     ctypedef struct nt_model:
@@ -35,6 +36,7 @@ cdef extern from "newton.h":
         double *partial
         int32_t *active[2]
         int64_t *n_active
+        double *curvature[2]
         double *hessian
         uint8_t *in_hessian
 
@@ -92,8 +94,14 @@ cdef void point(model, nt_model *c_model, linear_data *data) except *:
     c_model.active[1] = c_model.active[0] + n_rows
     c_model.n_active = <int64_t *> checked(model.n_active, cnp.NPY_INT64, 2 * n_blocks, "n_active")
     c_model.in_hessian = <uint8_t *> checked(model.in_hessian, cnp.NPY_UINT8, n_rows, "in_hessian")
+    c_model.curvature[0] = c_model.curvature[1] = NULL
+    if c_model.record.logistic:
+        if data.label == NULL:
+            raise TypeError("The logistic loss is of labels: data.target must be int32.")
+        c_model.curvature[0] = <double *> checked(model.curvature, cnp.NPY_FLOAT64, 2 * n_rows, "curvature")
+        c_model.curvature[1] = c_model.curvature[0] + n_rows
     c_model.hessian = NULL
-    if model.hessian is not None:
+    if model.hessian is not None and not c_model.record.logistic:
         c_model.hessian = <double *> checked(
             model.hessian, cnp.NPY_FLOAT64, n_blocks * n_vector * n_vector, "hessian")
 

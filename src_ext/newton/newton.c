@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "logistic.h"
+
 #define LOOPS "passes.h"
 #include "instances.h"
 

@@ -1,4 +1,4 @@
-/* Trust-region Newton method for squared losses with an l2 penalty. The specification is
+/* Trust-region Newton method for squared and logistic losses with an l2 penalty. The specification is
  * kernels/reference/newton.py. */
 #ifndef FASTML_NEWTON_H
 #define FASTML_NEWTON_H
@@ -11,7 +11,7 @@
 typedef struct {
     int64_t positive_class;
     double cost_positive, cost_negative, epsilon, tol;
-    int64_t max_iter, phase, n_iter, n_products, done, finite, current, has_hessian;
+    int64_t logistic, max_iter, phase, n_iter, n_products, done, finite, current, has_hessian;
     double objective, radius, gradient_norm, first_gradient_norm, sq_residual, credit, update_work;
 } nt_record;
 
@@ -25,20 +25,25 @@ typedef struct {
      */
     ptrdiff_t n_blocks;
     const int64_t *block_start;
-    double *partial;     /* n_blocks x n_vector: sums over a block */
-    int32_t *active[2];  /* n_rows each: rows that have a loss, of a block from block_start[b] on */
-    int64_t *n_active;   /* 2 x n_blocks */
+    double *partial;      /* n_blocks x n_vector: sums over a block */
+    int32_t *active[2];   /* n_rows each: rows that have a loss, of a block from block_start[b] on */
+    int64_t *n_active;    /* 2 x n_blocks */
+    double *curvature[2]; /* n_rows each, or NULL: half the loss's second derivative, C included, of active
+                             rows */
     double *hessian;     /* n_blocks x n_vector x n_vector, or NULL: sum of C x x' over the rows in_hessian */
     uint8_t *in_hessian; /* n_rows */
 } nt_model;
+
+enum nt_loss { SQUARED_HINGE, SQUARED_EPSILON_INSENSITIVE, LOGISTIC };
 
 enum nt_vector { WEIGHTS, TRIAL_WEIGHTS, GRADIENT, TRIAL_GRADIENT, STEP, RESIDUAL, DIRECTION, PRODUCT };
 
 /* The passes over a block of rows; `list` chooses between the two lists of active rows. */
 typedef struct {
-    /* Loss at w, its gradient into partial, and the active rows into the list. */
-    double (*evaluate[2])(const linear_data *data, nt_model *model, int block, const double *w, int list);
-    /* Sum of C (x.v) x over the active rows into partial. */
+    /* Loss at w, its gradient into partial, and the active rows into the list; in the order of enum nt_loss.
+     */
+    double (*evaluate[3])(const linear_data *data, nt_model *model, int block, const double *w, int list);
+    /* Sum of C (x.v) x, or of curvature (x.v) x, over the active rows into partial. */
     void (*product)(const linear_data *data, nt_model *model, int block, const double *v, int list);
     /* Bring the block's share of the Hessian up to the list; with `count`, only tell how many multiply-adds.
      */

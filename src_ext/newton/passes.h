@@ -43,6 +43,44 @@ static double OF(evaluate_svr, VARIANT)(const linear_data *data, nt_model *model
     return OF(evaluate, VARIANT)(data, model, block, w, list, false);
 }
 
+/* The logistic loss, of which every row has some: margins of a few rows, their losses in whole vectors, and
+   then the rows, which are still in the first-level cache, into the gradient. */
+static double OF(evaluate_logistic, VARIANT)(const linear_data *data, nt_model *model, int block,
+                                             const double *w, int list) {
+    enum { GROUP = 16 };
+    const nt_record *record = model->record;
+    const double bias = data->bias, bias_part = bias != 0.0 ? bias * w[data->n_features] : 0.0;
+    const ptrdiff_t start = model->block_start[block], end = model->block_start[block + 1];
+    double *gradient = model->partial + block * model->n_vector, *halves = model->curvature[list] + start;
+    int32_t *active = model->active[list] + start;
+    double loss = 0.0, bias_gradient = 0.0;
+    ptrdiff_t n_active = 0;
+    memset(gradient, 0, (size_t)model->n_vector * sizeof(double));
+    for (ptrdiff_t first = start; first < end; first += GROUP) {
+        double margin[GROUP] = {0}, signed_cost[GROUP] = {0}, slope[GROUP], curvature[GROUP];
+        const ptrdiff_t n = end - first < GROUP ? end - first : GROUP;
+        for (ptrdiff_t k = 0; k < n; k++) {
+            double y = linear_target(data, record->positive_class, first + k);
+            margin[k] = OF(dot, VARIANT)(OF(row_at, VARIANT)(data, first + k), w) + bias_part;
+            signed_cost[k] =
+                y * linear_cost(data, record->cost_positive, record->cost_negative, y, first + k);
+        }
+        loss += logistic_terms(margin, signed_cost, slope, curvature, GROUP);
+        for (ptrdiff_t k = 0; k < n; k++) {
+            if (signed_cost[k] == 0.0)
+                continue;
+            active[n_active] = (int32_t)(first + k);
+            halves[n_active++] = 0.5 * curvature[k];
+            OF(add, VARIANT)(OF(row_at, VARIANT)(data, first + k), gradient, slope[k]);
+            bias_gradient += slope[k];
+        }
+    }
+    if (bias != 0.0)
+        gradient[data->n_features] += bias * bias_gradient;
+    model->n_active[list * model->n_blocks + block] = n_active;
+    return loss;
+}
+
 INLINE double OF(cost_at, VARIANT)(const linear_data *data, const nt_record *record, ptrdiff_t i) {
     double y = data->label ? linear_target(data, record->positive_class, i) : 1.0;
     return linear_cost(data, record->cost_positive, record->cost_negative, y, i);
@@ -53,12 +91,14 @@ static void OF(product, VARIANT)(const linear_data *data, nt_model *model, int b
     const double bias = data->bias, bias_part = bias != 0.0 ? bias * v[data->n_features] : 0.0;
     const int32_t *active = model->active[list] + model->block_start[block];
     const ptrdiff_t n_active = model->n_active[list * model->n_blocks + block];
+    const double *halves =
+        model->record->logistic ? model->curvature[list] + model->block_start[block] : NULL;
     double *sum = model->partial + block * model->n_vector, bias_sum = 0.0;
     memset(sum, 0, (size_t)model->n_vector * sizeof(double));
     for (ptrdiff_t k = 0; k < n_active; k++) {
         ROW row = OF(row_at, VARIANT)(data, active[k]);
-        double c =
-            OF(cost_at, VARIANT)(data, model->record, active[k]) * (OF(dot, VARIANT)(row, v) + bias_part);
+        double c = halves ? halves[k] : OF(cost_at, VARIANT)(data, model->record, active[k]);
+        c *= OF(dot, VARIANT)(row, v) + bias_part;
         OF(add, VARIANT)(row, sum, c);
         bias_sum += c;
     }
@@ -108,7 +148,7 @@ static double OF(update_hessian, VARIANT)(const linear_data *data, nt_model *mod
 }
 
 static const nt_passes OF(passes, VARIANT) = {
-    {OF(evaluate_svc, VARIANT), OF(evaluate_svr, VARIANT)},
+    {OF(evaluate_svc, VARIANT), OF(evaluate_svr, VARIANT), OF(evaluate_logistic, VARIANT)},
     OF(product, VARIANT),
     OF(update_hessian, VARIANT),
 };

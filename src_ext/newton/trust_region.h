@@ -48,6 +48,12 @@ INLINE void add_to(double *a, double c, const double *b, ptrdiff_t n) {
         *(mem_f64 *)(a + j) += c * *(const mem_f64 *)(b + j);
 }
 
+INLINE enum nt_loss loss_of(const nt_run *run) {
+    if (run->model->record->logistic)
+        return LOGISTIC;
+    return run->data->label ? SQUARED_HINGE : SQUARED_EPSILON_INSENSITIVE;
+}
+
 static void pass_over_block(void *context, int block, int n_blocks) {
     (void)n_blocks;
     nt_run *run = context;
@@ -55,7 +61,7 @@ static void pass_over_block(void *context, int block, int n_blocks) {
     switch (run->kind) {
     case EVALUATE:
         run->sums[block] =
-            run->passes->evaluate[data->label ? 0 : 1](data, run->model, block, run->vector, run->list);
+            run->passes->evaluate[loss_of(run)](data, run->model, block, run->vector, run->list);
         break;
     case MULTIPLY:
         run->passes->product(data, run->model, block, run->vector, run->list);

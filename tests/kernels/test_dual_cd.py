@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from fastml._csr import CSR
 from fastml.kernels import for_device
-from fastml.kernels.dual_cd_state import Dual, L1Primal, MultiClassDual
+from fastml.kernels.dual_cd_state import Dual, L1Primal, LogisticL1, MultiClassDual
 from fastml.kernels.linear_data import Data, padded
 from fastml.kernels.reference import dual_cd as reference
 from fastml.kernels.reference._dense_row import dense_row
@@ -129,6 +129,40 @@ def test_sweeps_of_the_dual(device, name):
     keeps_the_contract()
 
 
+@each_backend
+def test_sweeps_of_the_logistic_dual(device):
+    backend = for_device(device).dual_cd.logistic_dual
+
+    @settings(drawn, max_examples=examples(40))
+    @given(binary_problems(regression=False), st.sampled_from([1.0, 300.0, 1e9]))
+    def keeps_the_contract(problem, work):
+        data, models, _ = problem
+        for model in models:
+            model.dual = np.zeros((len(model.dual), 2))
+        expected = expected_of(lambda some: reference.logistic_dual(data, some, 1.0), models, "coef")
+        assert_same_models(advanced(lambda some: backend(data, some, work), models), expected)
+
+    keeps_the_contract()
+
+
+@each_backend
+@pytest.mark.parametrize("C", [1e-3, 1.0, 1e3])
+def test_a_minimum_of_the_logistic_dual(device, C):
+    """The primal's gradient, taken here, vanishes, and so does the gap between primal and dual."""
+    rng = np.random.default_rng(0)
+    rows = np.column_stack([rng.standard_normal((60, 4)), np.ones(60)])
+    y = np.where(rows[:, 0] + rng.standard_normal(60) > 0.0, 1, 0).astype(np.int32)
+    data = Data(rows[:, :4].copy(), y, None, 1.0, np.sum(rows**2, axis=1))
+    record = initial_record(Binary(1, C, C, 1e-10), 60, 100_000, 0)
+    model = Dual(record, np.arange(60, dtype=np.int32), padded(4), np.zeros((60, 2)))
+    (model,) = advanced(lambda some: for_device(device).dual_cd.logistic_dual(data, some, 1e9), [model])
+    w, signs = np.append(model.coef[:4], model.record["intercept"]), 2.0 * y - 1.0
+    margin = signs * (rows @ w)
+    assert_allclose(w - C * rows.T @ (signs / (1.0 + np.exp(margin))), 0.0, atol=1e-7 * max(1.0, C))
+    entropy = np.sum(model.dual * np.log(model.dual / C))
+    assert_allclose(0.5 * w @ w + C * np.sum(np.logaddexp(0.0, -margin)), -0.5 * w @ w - entropy, rtol=1e-7)
+
+
 @st.composite
 def multi_class_problems(draw):
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -224,6 +258,53 @@ def test_sweeps_over_features(device):
         assert_same_models(advanced(lambda some: backend(by_feature, some, work), models), expected)
 
     keeps_the_contract()
+
+
+@st.composite
+def logistic_l1_problems(draw):
+    by_feature, models = draw(l1_problems())
+    n = by_feature.shape[0]
+    for k, model in enumerate(models):
+        samples, features = np.zeros((5, len(model.signed_cost))), np.zeros((3, n))
+        model.record["n_samples"] = np.count_nonzero(model.signed_cost)
+        models[k] = LogisticL1(model.record, model.order, model.coef, model.signed_cost, samples, features)
+    return by_feature, models
+
+
+@each_backend
+def test_newton_steps_over_features(device):
+    backend = for_device(device).dual_cd.logistic_l1
+
+    @settings(drawn, max_examples=examples(60))
+    @given(logistic_l1_problems(), st.sampled_from([1.0, 300.0, 1e9]))
+    def keeps_the_contract(problem, work):
+        by_feature, models = problem
+        expected = expected_of(
+            lambda some: reference.logistic_l1(by_feature, some, 1.0), models, "signed_cost"
+        )
+        assert_same_models(advanced(lambda some: backend(by_feature, some, work), models), expected)
+
+    keeps_the_contract()
+
+
+@each_backend
+@pytest.mark.parametrize("C", [0.05, 1.0, 1e3])
+def test_a_minimum_with_an_l1_penalty(device, C):
+    """The subgradient, taken here, vanishes, though features have been shrunk on the way."""
+    rng = np.random.default_rng(0)
+    by_feature = rng.standard_normal((30, 200))
+    y = np.where(by_feature[0] - by_feature[1] + rng.standard_normal(200) > 0.0, 1.0, -1.0)
+    record = initial_record(Binary(1, C, C, 1e-9), 30, 1000, 1)
+    record["n_samples"] = 200
+    order, samples = np.arange(30, dtype=np.int32), np.zeros((5, 200))
+    model = LogisticL1(record, order, np.zeros(30), C * y, samples, np.zeros((3, 30)))
+    (model,) = advanced(lambda some: for_device(device).dual_cd.logistic_l1(by_feature, some, 1e9), [model])
+    w = model.coef
+    gradient = -C * by_feature @ (y / (1.0 + np.exp(y * (w @ by_feature))))
+    assert 0 < np.count_nonzero(w) < (20 if C < 1.0 else 31)
+    assert_allclose(gradient[w != 0.0], -np.sign(w[w != 0.0]), atol=1e-6 * max(1.0, C))
+    assert (np.abs(gradient[w == 0.0]) <= 1.0 + 1e-6).all()
+    assert model.record["n_iter"] < 1000
 
 
 @each_backend

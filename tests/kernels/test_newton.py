@@ -32,7 +32,7 @@ def problems(draw):
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     X = draw_X(draw, rng, draw(st.integers(3, 40)), draw(st.sampled_from(AROUND_VECTORS)))
     n_rows = X.shape[0]
-    regression = draw(st.booleans())
+    regression, logistic = draw(st.sampled_from([(False, False), (True, False), (False, True)]))
     target = rng.standard_normal(n_rows) if regression else labels(rng, n_rows, 3)
     data = Data(X, target, weights(draw, rng, n_rows), draw(st.sampled_from([0.0, 1.0, 0.3])))
     given_models = [
@@ -42,11 +42,11 @@ def problems(draw):
     starts = np.sort(np.append(rng.integers(0, n_rows + 1, draw(st.integers(0, 3))), [0, n_rows])).astype(
         np.int64
     )
-    return data, given_models, starts, draw(st.booleans())
+    return data, given_models, starts, draw(st.booleans()), logistic
 
 
-def solved(advance, data, given_models, starts, has_room, max_iter):
-    models = [_model(problem, starts, *data.X.shape, 0.1, max_iter) for problem in given_models]
+def solved(advance, data, given_models, starts, has_room, logistic, max_iter):
+    models = [_model(problem, starts, *data.X.shape, 0.1, max_iter, logistic) for problem in given_models]
     for model in models:
         size = data.X.shape[1] + 1
         model.vectors = np.zeros((8, size + -size % 8))
@@ -67,11 +67,9 @@ def test_steps(device):
     @settings(max_examples=examples(200), suppress_health_check=list(HealthCheck), deadline=None)
     @given(problems(), st.sampled_from([1.0, 5000.0, 1e9]), st.sampled_from([1, 2, 3, 100]))
     def keeps_the_contract(problem, work, max_iter):
-        data, given_models, starts, has_room = problem
-        expected = solved(
-            lambda *some: reference.advance(*some, 1.0), data, given_models, starts, has_room, max_iter
-        )
-        got = solved(lambda *some: backend(*some, work), data, given_models, starts, has_room, max_iter)
+        data = problem[0]
+        expected = solved(lambda *some: reference.advance(*some, 1.0), *problem, max_iter)
+        got = solved(lambda *some: backend(*some, work), *problem, max_iter)
         for ours, theirs in zip(got, expected, strict=True):
             size = data.X.shape[1] + (data.bias != 0.0)
             assert_allclose(ours.record["objective"], theirs.record["objective"], rtol=1e-6)
@@ -97,6 +95,7 @@ def test_a_minimum(device, has_room):
         [Binary(1, 2.0, 0.5, 1e-10)],
         np.array([0, 200, 500]),
         has_room,
+        False,
         100,
     )
     rows, signs = np.column_stack([X, np.ones(500)]), 2.0 * y - 1.0
@@ -105,6 +104,38 @@ def test_a_minimum(device, has_room):
     gradient = w - 2.0 * rows.T @ (np.where(y == 1, 2.0, 0.5) * signs * slack)
     assert np.abs(gradient).max() < 1e-7 * np.abs(rows.sum(axis=0)).max()
     assert model.record["credit"][0] > 0.0 or has_room
+
+
+@each_backend
+def test_a_minimum_of_logistic_losses(device):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((500, 20))
+    y = (X[:, 0] + 0.5 * rng.standard_normal(500) > 0).astype(np.int32)
+    (model,) = solved(
+        lambda *some: for_device(device).newton.advance(*some, 1e9),
+        Data(X, y, None, 1.0),
+        [Binary(1, 2.0, 0.5, 1e-10)],
+        np.array([0, 200, 500]),
+        False,
+        True,
+        100,
+    )
+    rows, signs = np.column_stack([X, np.ones(500)]), 2.0 * y - 1.0
+    w = model.vectors[0, :21]
+    gradient = w - rows.T @ (np.where(y == 1, 2.0, 0.5) * signs / (1.0 + np.exp(signs * (rows @ w))))
+    assert np.abs(gradient).max() < 1e-7 * np.abs(rows.sum(axis=0)).max()
+
+
+@each_backend
+@pytest.mark.parametrize("margin", [-2000.0, -750.0, -36.0, 0.0, 36.0, 750.0, 2000.0])
+def test_logistic_losses_far_from_the_boundary(device, margin):
+    """exp is taken of nothing that overflows, and a large loss is its margin."""
+    data = Data(np.array([[margin]]), np.array([1], np.int32), None, 0.0)
+    model = _model(Binary(1, 1.0, 1.0, tol=1.0), np.array([0, 1]), 1, 2, 0.0, 1, logistic=True)
+    model.vectors[0, 0] = 1.0
+    for_device(device).newton.advance(data, [model], 1.0)
+    assert model.record["finite"] == 1
+    assert_allclose(model.record["objective"], 0.5 + np.logaddexp(0.0, -margin), rtol=1e-14)
 
 
 @each_backend

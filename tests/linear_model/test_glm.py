@@ -236,6 +236,47 @@ def test_a_loss_of_ones_own(solver):
     assert_array_equal(clone(model).fit(X, Y).coef_, model.coef_)
 
 
+@njit
+def raises(y, margin):
+    if margin < 5.0:
+        raise ValueError("never so low")
+    return 0.0
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "newton-cg", "newton-cholesky", "gd", "agd", "saga"])
+def test_a_loss_that_raises_is_no_loss_of_zero(solver):
+    loss = Loss(log_cosh, log_cosh_slope, second_derivative=log_cosh_curvature, lipschitz=1.0)
+    functions = {"derivative": raises} if solver == "saga" else {"value": raises}
+    broken = Loss(
+        functions.get("value", loss.value), functions.get("derivative", loss.derivative),
+        second_derivative=log_cosh_curvature, lipschitz=1.0,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=r"Or Loss\(.*\) has given NaN, or raised an exception"):
+        GeneralizedLinearRegressor(broken, solver=solver).fit(X, Y)
+
+
+@njit
+def opposite_slope(y, margin):
+    return -log_cosh_slope(y, margin)
+
+
+def test_functions_that_are_not_each_others_derivative():
+    with pytest.raises(
+        ValueError, match=r"^derivative is not the derivative of value: at y=.*, and the difference"
+    ):
+        GeneralizedLinearRegressor(Loss(log_cosh, opposite_slope)).fit(X, Y)
+    with pytest.raises(ValueError, match=r"^second_derivative is not the derivative of derivative"):
+        GeneralizedLinearRegressor(Loss(log_cosh, log_cosh_slope, second_derivative=log_cosh)).fit(X, Y)
+
+
+@pytest.mark.parametrize("estimator", [GeneralizedLinearRegressor(), GeneralizedLinearClassifier()], ids=repr)
+def test_weights_below_zero(estimator):
+    weight = np.ones(N_ROWS)
+    weight[3] = -1.0
+    with pytest.raises(ValueError, match="Negative values"):
+        estimator.fit(X, LABELS[2], sample_weight=weight)
+
+
 class GroupLasso:
     """A penalty of one's own: the norm of pairs of coefficients."""
 

@@ -65,3 +65,12 @@ def test_many_blocks():
 def test_negative_weights_are_an_error():
     with pytest.raises(ValueError, match="Negative values in data passed to `sample_weight`"):
         LinearRegression().fit(X, Y, WEIGHT - 1.0)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-165, 1e165, 1e200])
+@pytest.mark.parametrize("rows", [X, X[:4]], ids=["tall", "wide"])
+def test_squares_out_of_range(rows, scale):
+    y = Y[: len(rows)]
+    model = LinearRegression().fit(rows * scale, y)
+    assert_allclose(model.coef_ * scale, LinearRegression().fit(rows, y).coef_, rtol=1e-9)
+    assert_allclose(model.predict(rows * scale), LinearRegression().fit(rows, y).predict(rows), rtol=1e-8)

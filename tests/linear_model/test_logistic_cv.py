@@ -160,7 +160,7 @@ def test_what_ran_where_is_logged(caplog):
         LogisticRegressionCV(**GRID, scoring="accuracy", solver="liblinear").fit(X, y)
     assert [record.message for record in caplog.records] == [
         "LogisticRegressionCV.fit ran in fastml on cpu",
-        "LogisticRegressionCV.fit ran in scikit-learn: solver='liblinear' is not implemented in fastml",
+        "LogisticRegressionCV.fit ran in fastml on cpu",
     ]
 
 
@@ -170,7 +170,8 @@ def test_scikit_learns_path_is_not_called(monkeypatch):
 
     monkeypatch.setattr("sklearn.linear_model._logistic._logistic_regression_path", refuse)
     X, y = PROBLEMS[2]
-    for solver in ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga", "gd", "agd"):
+    monkeypatch.setattr("sklearn.linear_model._logistic._fit_liblinear", refuse)
+    for solver in ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga", "liblinear", "gd", "agd"):
         LogisticRegressionCV(**GRID, scoring="accuracy", solver=solver, max_iter=3000).fit(X, y)
 
 

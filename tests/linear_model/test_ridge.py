@@ -190,6 +190,18 @@ def test_descent_records_its_losses(solver):
     assert not hasattr(several.set_params(solver="cholesky").fit(X, Y), "loss_history_")
 
 
+@pytest.mark.parametrize("solver", ["gd", "agd"])
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+def test_descent_is_no_slower_for_a_mean(solver, storage):
+    counts = [
+        Ridge(solver=solver, tol=1e-6, max_iter=5000)
+        .fit(storage(X - X.mean(axis=0) + mean), Y[:, 0])
+        .n_iter_[0]
+        for mean in (0.0, 30.0)
+    ]
+    assert counts[1] <= counts[0] + 5
+
+
 def test_x_is_neither_written_to_nor_copied(monkeypatch):
     rows = X.copy()
     rows.flags.writeable = False

@@ -138,3 +138,11 @@ def test_what_has_no_gpu_kernel_is_not_quietly_run_elsewhere(estimator, monkeypa
     monkeypatch.setattr(_config, "require_cuda", lambda: None)
     with fastml.config_context(device="cuda"), pytest.raises(RuntimeError, match="runs on the CPU only"):
         estimator.fit(X, Y)
+
+
+@pytest.mark.parametrize("estimator", [*REGRESSORS, RidgeCV(cv=3), *CLASSIFIERS], ids=repr)
+def test_weights_below_zero(estimator):
+    weight = np.where(np.arange(len(X)) == 3, -1.0, 1.0)
+    with pytest.raises(ValueError, match="Negative values"):
+        estimator.fit(X, LABELS, sample_weight=weight)
+    assert not [name for name in vars(estimator) if name.endswith("_")]

@@ -156,3 +156,13 @@ def test_classifier_of_several_labels(cv):
     theirs = sklearn.linear_model.RidgeClassifierCV(**settings).fit(IRIS[0][shuffled], labels[shuffled])
     assert_alike(ours, theirs)
     assert_array_equal(ours.predict(IRIS[0]), theirs.predict(IRIS[0]))
+
+
+@pytest.mark.parametrize("cv", [None, 3])
+@pytest.mark.parametrize("estimator", [RidgeCV, RidgeClassifierCV])
+def test_one_weight_for_all_rows(estimator, cv):
+    X, y = IRIS
+    given = estimator(ALPHAS, cv=cv).fit(X, y, 2.0)
+    spelled_out = estimator(ALPHAS, cv=cv).fit(X, y, np.full(len(X), 2.0))
+    assert given.alpha_ == spelled_out.alpha_
+    assert_array_equal(given.coef_, spelled_out.coef_)

@@ -81,6 +81,13 @@ def without_a_number(y, margin):
     return "loss"
 
 
+@njit
+def raises(y, margin):
+    if y > 0.5:
+        raise ValueError("no sample of this class")
+    return 0.0
+
+
 HINGE = Loss(hinge, hinge_derivative)
 LOGISTIC = Loss(logistic, logistic_derivative, inverse_link=logistic_probability)
 SQUARED = Loss(squared, squared_derivative)
@@ -416,3 +423,15 @@ def test_one_class_threads_and_offset():
             models.append(SGDOneClassSVM(max_iter=2, tol=None, random_state=0).fit(many_rows))
     assert_array_equal(models[0].coef_, models[1].coef_)
     assert_array_equal(models[0].offset_, models[1].offset_)
+
+
+@pytest.mark.parametrize(
+    "functions", [(hinge, raises), (raises, hinge_derivative)], ids=["derivative", "value"]
+)
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+def test_a_loss_that_raises_ends_the_fit(functions, storage):
+    X = np.random.default_rng(0).standard_normal((60, 3))
+    model = SGDClassifier(Loss(*functions), learning_rate="constant", eta0=0.1)
+    with pytest.raises(ValueError, match=r"Or Loss\(.*\) has given NaN, or raised an exception"):
+        model.fit(storage(X), X[:, 0] > 0)
+    assert not hasattr(model, "coef_")

@@ -6,7 +6,7 @@ from fastml._config import effective_n_threads
 from fastml._csr import CSR
 from fastml.kernels.cpu import _dual_cd as compiled  # type: ignore[attr-defined]
 
-__all__ = ["crammer_singer", "l1", "sq_norms", "svc", "svr", "transposed"]
+__all__ = ["crammer_singer", "l1", "logistic_dual", "logistic_l1", "sq_norms", "svc", "svr", "transposed"]
 
 # Multiply-adds of a sweep over all models from which on a second thread (some 15 us) pays: tens of sweeps follow.
 MIN_WORK_TO_FORK = 20_000
@@ -26,6 +26,14 @@ def crammer_singer(data, model, work):
 
 def l1(X_transposed, models, work):
     compiled.l1(X_transposed, models, work, _n_threads(X_transposed, models))
+
+
+def logistic_dual(data, models, work):
+    compiled.logistic_dual(data, models, work, _n_threads(data.X, models))
+
+
+def logistic_l1(X_transposed, models, work):
+    compiled.logistic_l1(X_transposed, models, work, _n_threads(X_transposed, models))
 
 
 def sq_norms(X, bias):

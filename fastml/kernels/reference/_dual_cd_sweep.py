@@ -5,9 +5,9 @@ import numpy as np
 SHORTEST_STEP = 1e-12
 
 
-def shuffle(order, record):
-    """Fisher-Yates over the active coordinates, by the high bits of a 32-bit xorshift."""
-    state, n = int(record["seed"]), record["n_active"]
+def shuffle(order, record, n=None):
+    """Fisher-Yates over the first n coordinates (the active ones), by the high bits of a 32-bit xorshift."""
+    state, n = int(record["seed"]), record["n_active"] if n is None else n
     for i in range(n - 1):
         state ^= (state << 13) & 0xFFFFFFFF
         state ^= state >> 17
@@ -17,10 +17,10 @@ def shuffle(order, record):
     record["seed"] = state
 
 
-def drop(order, record, s):
+def drop(order, record, s, n_active="n_active"):
     """Shrink the coordinate at s: the last active one takes its place."""
-    record["n_active"] -= 1
-    last = record["n_active"]
+    record[n_active] -= 1
+    last = record[n_active]
     order[s], order[last] = order[last], order[s]
 
 

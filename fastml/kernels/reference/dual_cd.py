@@ -1,9 +1,13 @@
-"""Coordinate descent for linear support vector machines: one dual variable at a time, or with an l1 penalty one weight.
+"""Coordinate descent for linear support vector machines and logistic regression: one dual variable at a time, or with
+an l1 penalty one weight.
 
 ``svc`` (Hsieh et al., algorithm 3) and ``svr`` (Ho and Lin, algorithm 4) keep w = sum_i dual_i x_i (classification:
 dual_i y_i x_i) beside the dual, so that the slope along a coordinate is one inner product with a row, and a step one
 addition of it. ``crammer_singer`` (Keerthi et al., section 3) solves a row's sub-problem over all classes at once.
 ``l1`` (Yuan et al., section 4) takes one-dimensional Newton steps with line search along the columns of X.
+``logistic_dual`` (Yu, Huang and Lin, algorithm 5) solves a row's problem by Newton's method; its variables stay off
+their bounds, so that nothing is shrunk. ``logistic_l1`` (Yuan, Ho and Lin, "newGLMNET") minimises quadratic models of
+the loss.
 
 A sweep visits the active coordinates in an order drawn anew. One that sits at a bound, where the last sweep's
 violations make it look as if it stayed there, is shrunk: put behind the active ones. When the active ones have
@@ -18,6 +22,9 @@ C.-H. Ho, C.-J. Lin, "Large-scale Linear Support Vector Regression", JMLR 13, 20
 S. S. Keerthi et al., "A Sequential Dual Method for Large Scale Multi-Class Linear SVMs", KDD 2008.
 G.-X. Yuan et al., "A Comparison of Optimization Methods and Software for Large-scale L1-regularized Linear
 Classification", JMLR 11, 2010.
+H.-F. Yu, F.-L. Huang, C.-J. Lin, "Dual Coordinate Descent Methods for Logistic Regression and Maximum Entropy Models",
+Machine Learning 85, 2011.
+G.-X. Yuan, C.-H. Ho, C.-J. Lin, "An Improved GLMNET for L1-regularized Logistic Regression", JMLR 13, 2012.
 """
 
 import numpy as np
@@ -27,9 +34,10 @@ from fastml._csr import CSR
 from fastml.kernels.reference._dense_row import dense_row
 from fastml.kernels.reference._dual_cd_crammer_singer import sweep_crammer_singer
 from fastml.kernels.reference._dual_cd_l1 import sweep_l1
+from fastml.kernels.reference._dual_cd_logistic import newton_step_l1, start_dual, sweep_dual
 from fastml.kernels.reference._dual_cd_sweep import SHORTEST_STEP, drop, end_sweep_by_sum, shuffle
 
-__all__ = ["crammer_singer", "l1", "sq_norms", "svc", "svr", "transposed"]
+__all__ = ["crammer_singer", "l1", "logistic_dual", "logistic_l1", "sq_norms", "svc", "svr", "transposed"]
 
 LEFT_OUT = {
     "cuda": "each step needs the weights that the step before it has changed: a chain of inner products of some tens "
@@ -184,6 +192,46 @@ def l1(X_transposed, models, work):
         record = model.record[0]
         while not record["done"]:
             sweep_l1(X_transposed, model, record)
+
+
+def logistic_dual(data, models, work):
+    """Advance models of the logistic loss's dual.
+
+    min 1/2 |sum_i a_i y_i x_i|^2 + sum_i a_i log a_i + (C_i - a_i) log(C_i - a_i), 0 < a_i < C_i.
+
+    Parameters
+    ----------
+    data : fastml.kernels.linear_data.Data
+        With ``sq_norm`` and labels.
+    models : list of fastml.kernels.dual_cd_state.Dual
+        ``tol`` is of the largest slope along a coordinate in a sweep.
+    work : float
+    """
+    for model in models:
+        record = model.record[0]
+        y = np.where(data.target == record["positive_class"], 1.0, -1.0)
+        cost = np.array([_cost(data, record, i, y[i]) for i in range(len(y))])
+        if record["phase"] == 0 and not record["done"]:
+            start_dual(data, model, record, y, cost)
+        while not record["done"]:
+            sweep_dual(data, model, record, y, cost)
+
+
+def logistic_l1(X_transposed, models, work):
+    """Advance models of min |w|_1 + sum_i C_i log(1 + exp(-y_i w.x_i)).
+
+    Parameters
+    ----------
+    X_transposed : array or CSR of shape (n_features, n_samples)
+        What ``transposed`` gives.
+    models : list of fastml.kernels.dual_cd_state.LogisticL1
+        ``n_iter`` counts Newton steps; ``tol`` is of the sum of violations at a point, relative to the first one's.
+    work : float
+    """
+    for model in models:
+        record = model.record[0]
+        while not record["done"]:
+            newton_step_l1(X_transposed, model, record)
 
 
 def sq_norms(X, bias):

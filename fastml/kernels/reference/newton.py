@@ -1,9 +1,12 @@
-"""Trust-region Newton method for squared hinge and squared epsilon-insensitive losses with an l2 penalty.
+"""Trust-region Newton method for squared hinge, squared epsilon-insensitive and logistic losses, with an l2 penalty.
 
 The objective is f(w) = 1/2 |w|^2 + sum_i C_i loss_i, with the loss max(0, 1 - y_i w.x_i)^2, or
 max(0, |y_i - w.x_i| - epsilon)^2. Its gradient is w + 2 sum_i C_i r_i x_i over the active rows, those that have a loss,
 where r_i is w.x_i - y_i (regression: less epsilon by its sign); its generalised Hessian (Mangasarian)
 I + 2 sum_i C_i x_i x_i' over the same rows.
+
+With the logistic loss log(1 + exp(-y_i w.x_i)) every row is active. With p_i = 1 / (1 + exp(y_i w.x_i)) the gradient is
+w - sum_i C_i y_i p_i x_i, and the Hessian I + sum_i C_i p_i (1 - p_i) x_i x_i' (Lin, Weng and Keerthi, eqs. 4 and 5).
 
 Each Newton step (Lin, Weng and Keerthi, algorithms 1 and 2) minimises the quadratic model by conjugate gradients, until
 its residual is a tenth of the gradient or the step leaves the trust region, whose radius follows the ratio of actual to
@@ -41,7 +44,8 @@ def advance(data, models, work):
     Parameters
     ----------
     data : fastml.kernels.linear_data.Data
-        Labels: the hinge loss; float64 targets: the epsilon-insensitive one.
+        Labels: the squared hinge loss, or where ``record["logistic"]`` says so the logistic one; float64 targets: the
+        epsilon-insensitive one.
     models : list of fastml.kernels.newton_state.Newton
         Updated in place: ``vectors[0]`` (the weights, the bias' after the features), and of ``record`` ``n_iter``,
         ``done``, ``objective``, ``gradient_norm`` and ``finite``. The rest is the backend's own.
@@ -69,11 +73,11 @@ def block_starts(X, n_models):
 
 
 def _minimise(data, rows, record, w):
-    f, gradient, active, cost = _evaluate(data, rows, record, w)
+    f, gradient, active, curvature = _evaluate(data, rows, record, w)
     norm = first_norm = radius = np.linalg.norm(gradient)
     record["done"] = norm <= record["tol"] * first_norm
     while not record["done"]:
-        step, residual = _direction(rows[active], cost[active], gradient, radius)
+        step, residual = _direction(rows[active], curvature[active], gradient, radius)
         slope, length = gradient @ step, np.linalg.norm(step)
         trial = _evaluate(data, rows, record, w + step)
         actual, predicted = f - trial[0], -0.5 * (slope - step @ residual)
@@ -82,7 +86,7 @@ def _minimise(data, rows, record, w):
         radius = _next_radius(radius, length, actual, predicted, slope)
         if actual > ACCEPTED * predicted:
             w += step
-            f, gradient, active, cost = trial
+            f, gradient, active, curvature = trial
             norm = np.linalg.norm(gradient)
             record["n_iter"] += 1
             record["done"] = norm <= record["tol"] * first_norm or record["n_iter"] >= record["max_iter"]
@@ -93,11 +97,13 @@ def _minimise(data, rows, record, w):
 
 
 def _evaluate(data, rows, record, w):
-    """Objective, gradient, which rows are active, and each row's C."""
+    """Objective, gradient, which rows are active, and half of the second derivative of each row's loss."""
     weight = 1.0 if data.sample_weight is None else data.sample_weight
     if data.target.dtype == np.int32:
         y = np.where(data.target == record["positive_class"], 1.0, -1.0)
         cost = np.where(y > 0.0, record["cost_positive"], record["cost_negative"]) * weight
+        if record["logistic"]:
+            return _evaluate_logistic(rows, y, cost, w)
         residual = rows @ w - y
         active = (y * residual < 0.0) & (cost > 0.0)
     else:
@@ -109,13 +115,20 @@ def _evaluate(data, rows, record, w):
     return objective, w + 2.0 * rows[active].T @ (cost[active] * residual[active]), active, cost
 
 
-def _direction(rows, cost, gradient, radius):
+def _evaluate_logistic(rows, y, cost, w):
+    margin = y * (rows @ w)
+    p = np.exp(-np.logaddexp(0.0, margin))  # of the other class
+    objective = 0.5 * w @ w + np.sum(cost * np.logaddexp(0.0, -margin))
+    return objective, w - rows.T @ (cost * y * p), cost > 0.0, 0.5 * cost * p * (1.0 - p)
+
+
+def _direction(rows, curvature, gradient, radius):
     """Conjugate gradients for H s = -g: the step, and the residual -g - H s."""
     step, residual = np.zeros_like(gradient), -gradient
     direction = residual
     n_products = 0
     while np.linalg.norm(residual) > RESIDUAL * np.linalg.norm(gradient) and n_products <= 10 * len(gradient):
-        product = direction + 2.0 * rows.T @ (cost * (rows @ direction))
+        product = direction + 2.0 * rows.T @ (curvature * (rows @ direction))
         n_products += 1
         length = residual @ residual / (direction @ product)
         if np.linalg.norm(step + length * direction) > radius:

@@ -8,7 +8,8 @@ from fastml._csr import CSR
 from fastml.kernels import for_device
 from fastml.kernels.dual_cd_state import L1Primal
 from fastml.kernels.linear_data import Data, padded
-from fastml.solvers._models import WORK_PER_CALL, Binary, Solution, overflow_error, run
+from fastml.solvers._errors import overflow_error
+from fastml.solvers._models import WORK_PER_CALL, Binary, Solution, run
 from fastml.solvers.dual_cd._record import initial_record
 
 
@@ -56,11 +57,8 @@ def solve_l1(
     def make(k: int) -> L1Primal:
         problem = problems[k]
         residual, signed_cost = padded(n_rows), padded(n_rows)
-        is_positive = data.target == problem.positive_class
-        residual[:n_rows] = np.where(is_positive, 1.0, -1.0)
-        signed_cost[:n_rows] = np.where(is_positive, problem.cost_positive, -problem.cost_negative)
-        if data.sample_weight is not None:
-            signed_cost[:n_rows] *= data.sample_weight
+        residual[:n_rows] = np.where(data.target == problem.positive_class, 1.0, -1.0)
+        signed_cost[:n_rows] = signed_costs(data, problem)
         curvature = _curvature(by_feature, np.abs(signed_cost[:n_rows]))
         if not np.isfinite(curvature).all():
             raise overflow_error()
@@ -83,6 +81,13 @@ def solve_l1(
         verbose=verbose,
     )
     return solution
+
+
+def signed_costs(data: Data, problem: Binary) -> np.ndarray:
+    """C_i y_i of every row."""
+    is_positive = data.target == problem.positive_class
+    cost = np.where(is_positive, problem.cost_positive, -problem.cost_negative)
+    return cost if data.sample_weight is None else cost * data.sample_weight
 
 
 def _curvature(by_feature, cost):

@@ -34,6 +34,7 @@ def initial_record(
     first["max_iter"] = max_iter
     first["seed"] = (seed * 2654435761 + 1) % 2**32 or 1  # Knuth's multiplier: nearby seeds start far apart
     first["n_coordinates"] = first["n_active"] = n_coordinates
+    first["inner_tol"] = 1.0
     first["bound_above"], first["bound_below"] = np.inf, -np.inf
     first["done"] = max_iter == 0
     return record

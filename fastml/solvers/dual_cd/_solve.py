@@ -1,13 +1,15 @@
 """The dual problems: from problems to models of the kernels, and from these to weights."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from fastml.kernels import for_device
 from fastml.kernels.dual_cd_state import Dual, MultiClassDual
 from fastml.kernels.linear_data import Data, padded
-from fastml.solvers._models import WORK_PER_CALL, Binary, Solution, overflow_error, run
+from fastml.solvers._errors import overflow_error
+from fastml.solvers._models import WORK_PER_CALL, Binary, Solution, run
 from fastml.solvers.dual_cd._record import initial_record, rows_with_loss
 
 
@@ -47,15 +49,15 @@ def solve_svc(
         If a row's norm overflows.
     """
     dual_cd = for_device(device).dual_cd
-    data = _with_sq_norm(data, dual_cd)
+    data = with_sq_norm(data, dual_cd)
 
     def make(k: int) -> Dual:
         problem = problems[k]
-        order = _rows(data, np.where(data.target == problem.positive_class, problem.cost_positive,
-                                     problem.cost_negative), problem)  # fmt: skip
+        order = rows_of(data, np.where(data.target == problem.positive_class, problem.cost_positive,
+                                       problem.cost_negative), problem)  # fmt: skip
         return _dual(data, problem, order, max_iter, seed + k, 0.0)
 
-    return _run(
+    return run_duals(
         data, make, lambda models: dual_cd.svc(data, models, squared, WORK_PER_CALL), len(problems), verbose
     )
 
@@ -77,13 +79,13 @@ def solve_svr(
     ``tol`` is the sum of violations relative to the first sweep's; otherwise as ``solve_svc``.
     """
     dual_cd = for_device(device).dual_cd
-    data = _with_sq_norm(data, dual_cd)
+    data = with_sq_norm(data, dual_cd)
     problem = Binary(1, C, C, tol)
 
     def make(k: int) -> Dual:
-        return _dual(data, problem, _rows(data, None, problem), max_iter, seed, epsilon)
+        return _dual(data, problem, rows_of(data, None, problem), max_iter, seed, epsilon)
 
-    return _run(data, make, lambda models: dual_cd.svr(data, models, squared, WORK_PER_CALL), 1, verbose)
+    return run_duals(data, make, lambda models: dual_cd.svr(data, models, squared, WORK_PER_CALL), 1, verbose)
 
 
 def solve_crammer_singer(
@@ -112,14 +114,14 @@ def solve_crammer_singer(
         One row of ``coef`` for each class, one number in ``n_iter``.
     """
     dual_cd = for_device(device).dual_cd
-    data = _with_sq_norm(data, dual_cd)
+    data = with_sq_norm(data, dual_cd)
     n_rows, n_features = data.X.shape
     n_classes = len(class_cost)
     problem = Binary(0, 1.0, 1.0, tol)
     solution = Solution(np.empty((n_classes, n_features)), np.zeros(n_classes), np.zeros(1, np.int64))
 
     def make(k: int) -> MultiClassDual:
-        order = _rows(data, class_cost[data.target], problem)
+        order = rows_of(data, class_cost[data.target], problem)
         record = initial_record(problem, len(order), 1, seed)
         record["bound_below"] = max(10.0 * tol, 1.0)
         record["first"] = 1.0
@@ -149,14 +151,15 @@ def solve_crammer_singer(
     return solution
 
 
-def _with_sq_norm(data, dual_cd):
+def with_sq_norm(data: Data, dual_cd: Any) -> Data:
+    """Data with the rows' norms; ValueError if one overflows."""
     sq_norm = dual_cd.sq_norms(data.X, data.bias)
     if not np.isfinite(sq_norm).all():
         raise overflow_error()
     return data._replace(sq_norm=sq_norm)
 
 
-def _rows(data, cost, problem):
+def rows_of(data: Data, cost: np.ndarray | None, problem: Binary) -> np.ndarray:
     """The rows that have a loss; all of them, mostly, and that is quickly told."""
     n_rows = data.X.shape[0]
     if data.sample_weight is None and (
@@ -176,7 +179,10 @@ def _dual(data, problem, order, max_iter, seed, epsilon):
     )
 
 
-def _run(data, make, advance, n_models, verbose):
+def run_duals(
+    data: Data, make: Callable, advance: Callable[[list], None], n_models: int, verbose: bool
+) -> Solution:
+    """Make models, advance each until it is done, and gather their weights."""
     n_features = data.X.shape[1]
     solution = Solution(np.empty((n_models, n_features)), np.zeros(n_models), np.zeros(n_models, np.int64))
 

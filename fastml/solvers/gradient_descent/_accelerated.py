@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastml.solvers._objective import Objective, Outcome, largest, raise_on_overflow
+from fastml.solvers._objective import Objective, Outcome, largest
 from fastml.solvers._vectors import dot
 from fastml.solvers.gradient_descent._plain import CONVERGED
 from fastml.solvers.gradient_descent._proximal import Nothing, Penalty
@@ -61,7 +61,7 @@ def search(
     point[:, :-1] = penalty.nearest(point[:, :-1], 0.0)
     origin = point = point.ravel()
     value, gradient = yield from objective.evaluate(point)
-    raise_on_overflow(value, gradient)
+    objective.raise_on_overflow(value, gradient)
     length = first_length(objective, gradient) if step_size is None else step_size
     stepper = Stepper(objective, penalty, length, line_search)
     best, best_value = point, stepper.total(point, value)

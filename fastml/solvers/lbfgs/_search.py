@@ -8,7 +8,7 @@ import numpy as np
 
 from fastml.solvers import _line_search
 from fastml.solvers._line_search import Rules
-from fastml.solvers._objective import Objective, Outcome, largest, raise_on_overflow
+from fastml.solvers._objective import Objective, Outcome, largest
 from fastml.solvers._vectors import dot
 from fastml.solvers.lbfgs._memory import Memory
 
@@ -78,7 +78,7 @@ def search(
         weights = point.reshape(objective.shape)
         return Outcome(weights, n_iter, converged, message, value, history)
 
-    raise_on_overflow(value, gradient)
+    objective.raise_on_overflow(value, gradient)
     if largest(gradient) <= tol:
         return ended(0, True, BY_GRADIENT)
     memory, n_iter = Memory(point.size, N_PAIRS), 0

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from fastml._csr import CSR
-from fastml.solvers._models import overflow_error
+from fastml.solvers._errors import overflow_error
 from fastml.solvers.least_squares._moments import Moments
 from fastml.solvers.least_squares._rows import Rows
 

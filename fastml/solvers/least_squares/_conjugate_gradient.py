@@ -16,7 +16,7 @@ import numpy as np
 from fastml._csr import CSR
 from fastml.kernels.glm_data import Rule
 from fastml.solvers import _passes
-from fastml.solvers._models import overflow_error
+from fastml.solvers._errors import overflow_error
 from fastml.solvers.least_squares._rows import Rows
 
 
@@ -129,10 +129,7 @@ def _over_rows(n_features: int, fit_intercept: bool, alpha: float, tol: float, m
     vector = np.zeros((1, n_features + 1))
     mean, total = np.zeros(n_features), 1.0
     if fit_intercept:
-        vector[0, -1] = 1.0
-        sums = yield _passes.Product(vector)
-        total = float(sums[0, -1])
-        mean = sums[0, :-1] / total
+        mean, total = yield from _passes.means(n_features)
     loss, gradient = yield _passes.Evaluate(np.zeros((1, n_features + 1)))
     if not np.isfinite(loss):
         raise overflow_error()

@@ -5,7 +5,7 @@ from scipy.sparse.linalg import LinearOperator, lsqr
 
 from fastml.kernels import for_device
 from fastml.kernels.glm_data import Data, Rule, new_models
-from fastml.solvers._models import overflow_error
+from fastml.solvers._errors import overflow_error
 from fastml.solvers.least_squares._rows import Rows
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from fastml._csr import CSR
 from fastml.kernels import for_device
 from fastml.kernels.glm_data import Data
-from fastml.solvers._models import overflow_error
+from fastml.solvers._errors import overflow_error
 from fastml.solvers.least_squares._rows import Rows
 
 # Rows whose mean is taken for the mean of all before that is known.

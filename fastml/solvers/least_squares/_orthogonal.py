@@ -18,7 +18,7 @@ import numpy as np
 from scipy.linalg import svd
 from scipy.sparse.linalg import lsqr
 
-from fastml.solvers._models import overflow_error
+from fastml.solvers._errors import overflow_error
 from fastml.solvers.least_squares._cholesky import dual_coefficients
 from fastml.solvers.least_squares._rows import Rows
 
@@ -102,12 +102,14 @@ def solve_svd(
     """
     left, s, right = _decomposed(factored)
     kept = s > cutoff * s.max(initial=0.0)
-    projected = (left.T @ factored.right)[kept]
-    squares = s[kept, None] ** 2 + alphas
+    # s / (s^2 + alpha), of which no square leaves float64's range.
+    inverse = 1.0 / (s[kept, None] + alphas / s[kept, None])
+    projected = (left.T @ factored.right)[kept] * inverse
     if factored.is_tall:
-        return ((s[kept, None] / squares * projected).T @ right[kept]), s
-    dual = (left[:, kept] @ (projected / squares)).T
-    return dual_coefficients(rows, factored.mean, dual), s
+        return projected.T @ right[kept], s
+    largest = s.max(initial=0.0)
+    dual = (left[:, kept] @ (projected * (largest / s[kept, None]))).T
+    return dual_coefficients(rows, factored.mean, dual) / (largest or 1.0), s
 
 
 def _decomposed(factored: Factors) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

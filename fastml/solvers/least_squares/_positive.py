@@ -16,7 +16,7 @@ from scipy.optimize import minimize, nnls
 from fastml._csr import CSR
 from fastml.kernels import for_device
 from fastml.kernels.glm_data import Rule, new_models
-from fastml.solvers._models import overflow_error
+from fastml.solvers._errors import overflow_error
 from fastml.solvers.least_squares._moments import Moments, moments
 from fastml.solvers.least_squares._orthogonal import Factors
 from fastml.solvers.least_squares._rows import Rows

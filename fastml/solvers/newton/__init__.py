@@ -1,4 +1,4 @@
-"""Trust-region Newton method for squared losses with an l2 penalty."""
+"""Trust-region Newton method for squared and logistic losses with an l2 penalty."""
 
 from fastml.solvers.newton._solve import solve
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastml.solvers import _line_search
 from fastml.solvers._line_search import Rules
-from fastml.solvers._objective import Objective, Outcome, largest, raise_on_overflow
+from fastml.solvers._objective import Objective, Outcome, largest
 from fastml.solvers._vectors import dot
 
 # Conjugate gradients' iterations for one step, at most.
@@ -50,7 +50,7 @@ def search(
     """
     point = np.ascontiguousarray(start, dtype=np.float64).ravel()
     value, gradient = yield from objective.evaluate(point, keep=True)
-    raise_on_overflow(value, gradient)
+    objective.raise_on_overflow(value, gradient)
     history, before = [value], None
     rules = Rules(1e-4, 0.9, 1e-14, 1e-8, 50.0, 100, objective.resolution)
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.linalg import LinAlgError, LinAlgWarning, solve
 
 from fastml.solvers import lbfgs
-from fastml.solvers._objective import Objective, Outcome, largest, raise_on_overflow
+from fastml.solvers._objective import Objective, Outcome, largest
 from fastml.solvers._vectors import dot
 
 # Armijo's sigma, and halvings of a step before L-BFGS takes over.
@@ -68,7 +68,7 @@ def search(
     point = point.ravel()
 
     value, gradient = yield from objective.evaluate(point, keep=True)
-    raise_on_overflow(value, gradient)
+    objective.raise_on_overflow(value, gradient)
     history, n_iter, trouble = [value], 0, None
     converged = False
     while n_iter < max_iter and not converged:

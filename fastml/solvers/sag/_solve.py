@@ -8,6 +8,7 @@ from fastml.kernels import for_device
 from fastml.kernels.glm_data import Data, Rule
 from fastml.kernels.linear_data import PADDING
 from fastml.kernels.sag_state import RECORD, Model
+from fastml.solvers._errors import overflow_error
 from fastml.solvers._models import WORK_PER_CALL, run
 from fastml.solvers.sag._step_size import step_size
 
@@ -112,10 +113,7 @@ def solve(
     def finish(position: int, model: Model) -> None:
         k, record = int(active[position]), model.record[0]
         if not record["finite"]:
-            raise ValueError(
-                f"Floating-point under-/overflow occurred at epoch #{record['n_iter']}. Scaling input data with "
-                "StandardScaler or MinMaxScaler might help."
-            )
+            raise overflow_error(record["n_iter"], rule.loss)
         block = _block(result, rule, k)
         block[:, :-1] = model.coef[:, : block.shape[1] - 1]
         block[:, -1] = model.intercept

@@ -10,6 +10,7 @@ from fastml._progress import progress_bar
 from fastml.kernels import for_device
 from fastml.kernels.reference.sgd import loss_derivative
 from fastml.kernels.sgd_state import MODEL, PROGRESS, Rule, State, own_cache_lines
+from fastml.solvers._errors import overflow_error
 
 # The "adaptive" schedule gives up below this learning rate.
 SMALLEST_ADAPTIVE_ETA = 1e-6
@@ -188,6 +189,7 @@ def solve(
     backend = for_device(device)
     sgd, arrays = backend.sgd, backend.arrays
     tracker = _Tracker(stopping, rule, len(state.progress), validation)
+    is_own_loss = not isinstance(rule.loss, str)
     X, target, sample_weight = arrays.send(X), arrays.send(target), arrays.send(sample_weight)
     state = State(*(arrays.send(value) for value in vars(state).values()))
     order = np.arange(X.shape[0], dtype=np.int32)
@@ -213,11 +215,9 @@ def solve(
             if check_X is not None and not (weights_finite and np.isfinite(progress["finite"]).all()):
                 check_X()
                 check_X = None
-            if not weights_finite:
-                raise ValueError(
-                    f"Floating-point under-/overflow occurred at epoch #{epoch}. Scaling input data with "
-                    "StandardScaler or MinMaxScaler might help."
-                )
+            # A built-in loss is finite where weights are.
+            if not weights_finite or (is_own_loss and np.isnan(progress["objective"]).any()):
+                raise overflow_error(epoch, rule.loss)
             learning = list(tracker.active)
             stopped = tracker.observe(epoch, progress, len(rows), state, arrays)
             if verbose:
