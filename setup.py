@@ -3,10 +3,13 @@
 pyproject.toml holds everything else.
 """
 
+import hashlib
 import os
 import platform
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from Cython.Build import cythonize
@@ -49,6 +52,15 @@ FAMILIES = {
     "smo": (["smo.c"], ["select.c"]),
     "runtime": ([], ["threads.c", "program.c", "../simd/dispatch.c"]),
 }
+
+
+def fingerprint(file: Path, compiler: Any, arguments: dict[str, Any]) -> str:
+    """Of everything that an object is made of: the source, all headers, the compiler and how it is called."""
+    told = hashlib.sha256(repr((compiler.compiler_so, arguments, platform.machine())).encode())
+    for path in (file, *sorted(SRC.glob("*/*.h"))):
+        told.update(str(path).encode())
+        told.update(path.read_bytes())
+    return told.hexdigest()[:32]
 
 
 def source(family: str, name: str) -> Path:
@@ -105,14 +117,28 @@ class build_kernels(build_ext):
         ]
 
     def _compile(self, ext, file, level):
-        return self.compiler.compile(
+        """The object of a file at a level; FASTML_OBJECTS may name a folder that keeps objects from build to build."""
+        arguments = {
+            "macros": [("FASTML_LEVEL", level)] if level else [],
+            "include_dirs": [folder for folder in ext.include_dirs if not Path(folder).is_absolute()],
+            "extra_postargs": [*CFLAGS, "-fPIC", "-pthread", *LEVELS.get(level, [])],
+        }
+        folder = os.environ.get("FASTML_OBJECTS")
+        kept = (
+            Path(folder) / f"{file.stem}-{fingerprint(file, self.compiler, arguments)}.o" if folder else None
+        )
+        if kept and kept.exists():
+            return [str(kept)]
+        objects = self.compiler.compile(
             [str(file)],
             output_dir=str(Path(self.build_temp) / (level or "")),
-            macros=[("FASTML_LEVEL", level)] if level else [],
-            include_dirs=ext.include_dirs,
-            extra_postargs=[*CFLAGS, "-fPIC", "-pthread", *LEVELS.get(level, [])],
             depends=ext.depends,
+            **arguments,
         )
+        if kept:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(objects[0], kept)
+        return objects
 
 
 setup(
