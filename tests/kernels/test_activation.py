@@ -294,7 +294,7 @@ def test_what_dropout_drops_is_zero(backend, dtype):
 @each_dtype
 def test_threads(backend, dtype):
     rng = np.random.default_rng(0)
-    n, k = (3, 20) if on_cuda(backend) else (4000, 200)
+    n, k = (2, 6) if on_cuda(backend) else (4000, 200)
     X, dout = rng.standard_normal((2, n, k)).astype(dtype)
     out = np.empty_like(X)
     for name in ("relu", "gelu"):

@@ -1,14 +1,19 @@
-"""Networks on CUDA: every node, loss and optimizer trains as on the reference.
+"""Networks on CUDA: every node, loss and optimizer trains as on the reference; models of both kinds of names.
 
 Here, and not beside the solvers' other tests, since the simulator is only switched on for this folder.
 """
 
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_matrix
+from sklearn.exceptions import ConvergenceWarning
 
 from fastml import config_context, keras
 from fastml._cuda_available import simulated
+from fastml.neural_network import MLPClassifier, MLPRegressor
 from fastml.solvers.backprop import (
     SGD,
     Activation,
@@ -173,7 +178,7 @@ def test_nodes_of_images(name):
 
 
 def test_the_first_convolution_with_pooling():
-    """The kernel that leaves out what comes before pooling; pixels of a byte are rescaled as they are gathered."""
+    """The kernel that leaves out what comes before pooling; pixels are rescaled as they are gathered."""
 
     def make(rng):
         pooled = [conv(rng, 1, 2), Activation("relu"), MaxPool(Window((2, 2), (2, 2)))]
@@ -181,7 +186,6 @@ def test_the_first_convolution_with_pooling():
 
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (3, 6, 4, 1)), np.array([0, 2, 1], np.int32)
-    # Of one dtype with the network, and then of a byte.
     assert_same(make, images.astype(np.float64), labels, classify, Adam)
 
 
@@ -266,12 +270,12 @@ def small_model():
 def test_a_model_fits_where_the_configuration_says(cuda, tmp_path):
     """And predicts, is saved, loaded and trained on there and elsewhere."""
     rng = np.random.default_rng(0)
-    X, y = rng.integers(0, 256, (6, 4, 4, 1)).astype(np.uint8), rng.integers(0, 3, 6)
+    X, y = rng.integers(0, 256, (5, 4, 4, 1)).astype(np.uint8), rng.integers(0, 3, 5)
     models, histories = {}, {}
     for device in ("cpu", "cuda"):
         with config_context(device=device):
             models[device] = model = small_model()
-            history = model.fit(X, y, batch_size=4, epochs=2, verbose=0, validation_data=(X, y))
+            history = model.fit(X, y, batch_size=3, verbose=0, validation_data=(X[:3], y[:3]))
             histories[device] = history.history
     model = models["cuda"]
     assert cuda.arrays.is_own(model.layers[1].kernel.parameter.value)
@@ -293,5 +297,30 @@ def test_a_model_fits_where_the_configuration_says(cuda, tmp_path):
         assert_allclose(loaded.predict(X, verbose=0), 1 / 3, rtol=1e-6)
     with config_context(device="cpu"):
         assert_allclose(model.predict(X, verbose=0), predicted, rtol=1e-5)
-        model.fit(X, y, batch_size=4, verbose=0)
+        model.fit(X, y, batch_size=3, verbose=0)
     assert type(model.layers[1].kernel.parameter.value) is np.ndarray
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (MLPClassifier, {}),
+        (MLPClassifier, {"solver": "sgd", "early_stopping": True, "validation_fraction": 0.4}),
+        (MLPRegressor, {"solver": "lbfgs", "activation": "tanh"}),
+    ],
+)
+@pytest.mark.parametrize("kept", [np.asarray, csr_matrix])
+def test_perceptrons(kind, settings, kept):
+    rng = np.random.default_rng(0)
+    X, y = kept(rng.standard_normal((6, 3))), np.array([0, 1, 0, 0, 1, 1])
+
+    def fitted(device):
+        with config_context(device=device), warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model = kind(hidden_layer_sizes=(3,), max_iter=2, random_state=0, **settings).fit(X, y)
+            predict = model.predict if kind is MLPRegressor else model.predict_proba
+            return [*model.coefs_, *model.intercepts_, predict(X)]
+
+    for ours, expected in zip(fitted("cuda"), fitted("cpu"), strict=True):
+        assert type(ours) is np.ndarray
+        assert_allclose(ours, expected, rtol=1e-8)

@@ -143,7 +143,9 @@ def overwrite(array, values):
     if SIMULATOR:
         np.copyto(array, values)
     else:
-        array.set(np.ascontiguousarray(values).reshape(array.shape))
+        # On the stream, so that the host does not wait for what is queued before.
+        stream = array_module().cuda.get_current_stream()
+        array.set(np.ascontiguousarray(values).reshape(array.shape), stream)
 
 
 def strided(array):

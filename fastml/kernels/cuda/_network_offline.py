@@ -24,7 +24,10 @@ N_PRODUCT_SIZES, N_FILTER_SIZES = 19, 18
 
 
 def kernels_to_compile():
-    """Yields (name, Python function, signature): every kernel in both precisions, convolutions in every tile."""
+    """Yields (name, Python function, signature): every kernel in both precisions, convolutions in every tile.
+
+    Elementwise activations, whose arithmetic is float64 in either, only once each.
+    """
     for number in REAL:
         for families in (_elementwise, _rowwise, _sums, _normalization, _optimizers, _pools, _convolutions):
             for name, function, arguments in families(number):
@@ -32,6 +35,12 @@ def kernels_to_compile():
     for bits in (types.uint8, types.uint16, types.uint32, types.uint64):
         arguments = _array(bits, 2), _array(types.int64), _array(bits, 2)
         yield f"gather_copy {bits}", gather.copy_function(), types.void(*arguments)
+    for name in FORMULAS:
+        vector, settings = _array(types.float32), (DOUBLE,) * 3
+        forward, arguments = _activation_kernel.forward_function(name), (vector, *settings, vector)
+        yield f"activation_forward {name}", forward, types.void(*arguments)
+        gradient, arguments = _activation_kernel.gradient_function(name), (*(vector,) * 3, *settings, vector)
+        yield f"activation_gradient {name}", gradient, types.void(*arguments)
 
 
 def _array(element, ndim=1):
@@ -43,14 +52,7 @@ def _sizes(count):
 
 
 def _elementwise(number):
-    vector, settings = _array(number), (DOUBLE,) * 3
-    for name in FORMULAS:
-        forward, gradient = (
-            _activation_kernel.forward_function(name),
-            _activation_kernel.gradient_function(name),
-        )
-        yield f"activation_forward {name}", forward, (vector, *settings, vector)
-        yield f"activation_gradient {name}", gradient, (vector, vector, vector, *settings, vector)
+    vector = _array(number)
     mask, state = _array(types.uint8), _array(types.uint64)
     arguments = vector, state, types.int64, DOUBLE, mask, vector
     yield "activation_dropout", _activation_kernel.dropout_function(), arguments
@@ -125,10 +127,10 @@ def _pools(number):
 
 def _convolutions(number):
     vector, partial = _array(number), _array(number, 2)
-    kinds = ((False, False, False), (False, False, True), (True, False, False), (True, True, False))
-    for tile, (transposed, zoomed, relu) in product(TILES, kinds):
-        kind = ("zoomed " if zoomed else "") + ("transposed" if transposed else "relu" if relu else "linear")
-        function = _conv_kernel.product_function(tile, number, transposed, zoomed, relu)
+    # Without relu there is a comparison less.
+    kinds = {"relu": (False, False, True), "gradient": (True, False, False), "zoomed": (True, True, False)}
+    for tile, (kind, flags) in product(TILES, kinds.items()):
+        function = _conv_kernel.product_function(tile, number, *flags)
         arguments = *(vector,) * 3, _sizes(N_PRODUCT_SIZES), vector
         yield f"conv_product {tile.rows} x {tile.columns} {kind}", function, arguments
     for tile in (*TILES, FLAT_TILE):

@@ -169,4 +169,7 @@ def _interpolation(length: int, factor: int) -> np.ndarray:
 
 
 def _resample(x, rows, columns, out):
-    out[...] = np.einsum("ah,bw,nhwc->nabc", rows, columns, x, optimize=True)
+    n, height, _, channels = x.shape
+    _, new_height, new_width, _ = out.shape
+    wide = (columns @ x).reshape(n, height, new_width * channels)
+    out[...] = (rows @ wide).reshape(n, new_height, new_width, channels)
