@@ -193,6 +193,20 @@ def test_cuda_is_the_reference(cuda, name, dtype, with_bias):
         assert_array_equal(ours, same)
 
 
+@pytest.mark.parametrize("number", range(5))
+def test_tiles_that_gpus_get(cuda, monkeypatch, number):
+    """Each of them, which the simulator's own small one stands in for elsewhere."""
+    from fastml.kernels.cuda import _conv_layout as layout
+
+    tile = (*layout.TILES, layout.FLAT_TILE)[number]
+    of_products = layout.TILES[0] if tile is layout.FLAT_TILE else tile
+    monkeypatch.setattr(cuda.conv, "product_tile", lambda columns: of_products)
+    monkeypatch.setattr(cuda.conv, "filters_tile", lambda rows, columns: tile)
+    dimensions = (1, 4, 9, 5, (1, 2), 7, (1, 1), (0, 1), (1, 1), 1, (1, 2))
+    problem = layer(np.random.default_rng(0), *dimensions, activation="relu")
+    assert_close(problem, problem.run(cuda.conv), problem.run(reference))
+
+
 def test_cuda_is_the_reference_whatever_the_geometry(cuda):
     @settings(max_examples=examples_on(cuda, 60), suppress_health_check=list(HealthCheck))
     @given(problem=layers(most_channels=4, most_images=2, most_pixels=4))
