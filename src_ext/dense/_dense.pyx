@@ -4,6 +4,7 @@ cimport numpy as cnp
 from fastml.kernels.cpu cimport _runtime
 from fastml.kernels.cpu._runtime cimport Operation
 
+from fastml._config import effective_n_threads
 from fastml.kernels.cpu._runtime import LEVEL
 
 cnp.import_array()
@@ -21,6 +22,7 @@ cdef extern from "dense.h":
         const void *bias
         bint relu
         void *sums_of_b
+        Py_ssize_t n_threads
         Py_ssize_t n_parts, n_sum_parts
         size_t partial_bytes, scratch_bytes
         void *partial
@@ -56,6 +58,7 @@ cdef product_operand operand(const void *data, Py_ssize_t stride, bint by_depth)
 cdef int schedule(Operation operation, product_job *job, int real) except -1:
     """The phases of a product whose operands are set."""
     cdef const product_kernels *kernels = &KERNELS.f32 if real == cnp.NPY_FLOAT32 else &KERNELS.f64
+    job.n_threads = effective_n_threads()
     kernels.plan(job)
     if job.partial_bytes:
         job.partial = operation.owned(job.partial_bytes, "partial products")

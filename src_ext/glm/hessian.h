@@ -75,7 +75,7 @@ static void OF(hessian_panel, KIND)(const REAL *rows, const REAL *packed, REAL *
     }
     for (ptrdiff_t i = j / GEMM_ROWS * GEMM_ROWS; i < n; i += GEMM_ROWS) {
         const int height = (int)glm_smaller(GEMM_ROWS, n - i);
-        OF(gemm_tile, KIND)(n_rows, packed + i * n_rows, panel, NULL, tile, true, NULL, 0, height);
+        OF(gemm_tile, KIND)(n_rows, packed + i * n_rows, panel, NULL, tile, true, (gemm_lines){0}, height);
         OF(add_tile, KIND)(tile, out, stride, i, height, j, n);
     }
 }

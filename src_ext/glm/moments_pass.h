@@ -171,9 +171,9 @@ INLINE void OF(moments_block, KIND)(const moments_job *job, const LAYOUT *layout
             if ((i + 1) * GEMM_ROWS <= j * COLUMNS + LANES || layout->width <= j * COLUMNS + LANES) {
                 OF(moments_narrow, KIND)(n_rows, a, panel, tile);
             } else {
-                const ptrdiff_t n_lines =
-                    moments_smaller(moments_smaller(ahead.a_tile, ahead.n_lines), n_rows);
-                OF(gemm_tile, KIND)(n_rows, a, panel, NULL, tile, true, ahead.at, n_lines, GEMM_ROWS);
+                ptrdiff_t n_lines = moments_smaller(moments_smaller(ahead.a_tile, ahead.n_lines), n_rows);
+                gemm_lines lines = {ahead.at, 64, n_lines};
+                OF(gemm_tile, KIND)(n_rows, a, panel, NULL, tile, true, lines, GEMM_ROWS);
                 ahead.at += 64 * n_lines;
                 ahead.n_lines -= n_lines;
             }

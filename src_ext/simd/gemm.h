@@ -37,6 +37,12 @@ enum {
     GEMM_DEPTH_BYTES = 8192,    /* of one row: longer ones are multiplied piece by piece */
 };
 
+/* n cache lines, `step` bytes apart, to be brought into the second-level cache meanwhile. */
+typedef struct {
+    const char *at;
+    ptrdiff_t step, n;
+} gemm_lines;
+
 INLINE ptrdiff_t gemm_smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
 #endif
@@ -135,11 +141,10 @@ SHARED int32_t OF(gemm_condense, KIND)(REAL *panel, ptrdiff_t depth, uint16_t *f
 
 /* tile += `depth` features of a panel of A times as many of a panel of B; tile starts at zero if `first`.
    Those of A are the numbered ones if `condensed`, a compile-time constant, else the first ones.
-   Meanwhile the `n_ahead` cache lines at `ahead`, of the next panel of B, go into the second-level cache. */
+   `ahead`: at most `depth` lines, of what is to be multiplied or packed next. */
 INLINE void OF(gemm_product, KIND)(ptrdiff_t depth, const REAL *restrict a, const REAL *restrict b,
                                    const uint16_t *restrict features, VEC *restrict tile, bool first,
-                                   const char *ahead, ptrdiff_t n_ahead, const int height,
-                                   const bool condensed) {
+                                   gemm_lines ahead, const int height, const bool condensed) {
     VEC sum[GEMM_ROWS][GEMM_VECTORS];
     ptrdiff_t k = 0;
 #pragma GCC unroll 16
@@ -154,8 +159,8 @@ INLINE void OF(gemm_product, KIND)(ptrdiff_t depth, const REAL *restrict a, cons
     _Pragma("GCC unroll 16") for (int i = 0; i < height; i++)                                                \
         _Pragma("GCC unroll 2") for (int v = 0; v < GEMM_VECTORS; v++) sum[i][v] += of_a[i] * of_b[v];
 #pragma GCC unroll 1
-    for (; k < n_ahead; k++, a += condensed ? 0 : height, b += COLUMNS) {
-        __builtin_prefetch(ahead + 64 * k, 0, 2);
+    for (; k < ahead.n; k++, a += condensed ? 0 : height, b += COLUMNS, ahead.at += ahead.step) {
+        __builtin_prefetch(ahead.at, 0, 2);
         GEMM_STEP
     }
 #pragma GCC unroll 1
@@ -172,17 +177,15 @@ INLINE void OF(gemm_product, KIND)(ptrdiff_t depth, const REAL *restrict a, cons
 
 /* gemm_product for each height, a constant of each case, with numbered features or (NULL) without. */
 static void OF(gemm_tile, KIND)(ptrdiff_t depth, const REAL *a, const REAL *b, const uint16_t *features,
-                                VEC *tile, bool first, const char *ahead, ptrdiff_t n_ahead, int height) {
+                                VEC *tile, bool first, gemm_lines ahead, int height) {
 #define GEMM_CASE(h)                                                                                         \
     case h:                                                                                                  \
         if (h > GEMM_ROWS)                                                                                   \
             break;                                                                                           \
         if (features)                                                                                        \
-            OF(gemm_product, KIND)(depth, a, b, features, tile, first, ahead, n_ahead,                       \
-                                   h <= GEMM_ROWS ? h : 1, true);                                            \
+            OF(gemm_product, KIND)(depth, a, b, features, tile, first, ahead, h <= GEMM_ROWS ? h : 1, true); \
         else                                                                                                 \
-            OF(gemm_product, KIND)(depth, a, b, NULL, tile, first, ahead, n_ahead, h <= GEMM_ROWS ? h : 1,   \
-                                   false);                                                                   \
+            OF(gemm_product, KIND)(depth, a, b, NULL, tile, first, ahead, h <= GEMM_ROWS ? h : 1, false);    \
         break;
     switch (height) {
         GEMM_CASE(1)
@@ -258,10 +261,10 @@ static void OF(gemm_block, KIND)(const JOB *job, const REAL *block, const REAL *
     for (ptrdiff_t panel = first; panel < last; panel++) {
         const REAL *b = job->b + (panel * job->depth + k) * COLUMNS;
         ptrdiff_t next = panel + 1 < last ? panel + 1 : panel;
-        const char *ahead = (const char *)(job->b + (next * job->depth + k) * COLUMNS);
+        gemm_lines ahead = {(const char *)(job->b + (next * job->depth + k) * COLUMNS), 64, 0};
         ptrdiff_t n_kept = OF(gemm_kept, KIND)(job, panel, depth);
         ptrdiff_t lines = OF(gemm_kept, KIND)(job, next, depth) * COLUMNS * (ptrdiff_t)sizeof(REAL) / 64;
-        ptrdiff_t n_ahead = gemm_smaller(n_kept, (lines + n_tiles - 1) / n_tiles);
+        ahead.n = gemm_smaller(n_kept, (lines + n_tiles - 1) / n_tiles);
         const uint16_t *features =
             job->features && job->n_kept[panel] >= 0 ? job->features + panel * job->depth : NULL;
         ptrdiff_t column = panel * COLUMNS, n_columns = gemm_smaller(COLUMNS, job->n_columns - column);
@@ -270,8 +273,8 @@ static void OF(gemm_block, KIND)(const JOB *job, const REAL *block, const REAL *
             REAL *out = job->out + (row + i) * job->out_stride + column;
             if (k > 0)
                 OF(gemm_load, KIND)(tile, out, job->out_stride, height, n_columns);
-            OF(gemm_tile, KIND)(n_kept, block + i * depth, b, features, tile, k == 0, ahead, n_ahead, height);
-            ahead += 64 * n_ahead;
+            OF(gemm_tile, KIND)(n_kept, block + i * depth, b, features, tile, k == 0, ahead, height);
+            ahead.at += 64 * ahead.n;
             if (k + depth == job->depth && job->finish)
                 job->finish(job->context, tile, row + i, height, column, sq_norms + i);
             OF(gemm_store, KIND)(tile, out, job->out_stride, height, n_columns);

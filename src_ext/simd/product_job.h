@@ -20,7 +20,8 @@ typedef struct {
     void *out;                          /* n_rows x n_columns, contiguous */
     const void *bias;                   /* NULL: none */
     bool relu;
-    void *sums_of_b; /* over the depth, n_columns of them; NULL: none. B is to lie by depth. */
+    void *sums_of_b;     /* over the depth, n_columns of them; NULL: none. B is to lie by depth. */
+    ptrdiff_t n_threads; /* that are to share it, more or less */
     /* Planned: */
     ptrdiff_t row_parts, column_parts, depth_parts;
     ptrdiff_t n_parts, n_sum_parts; /* of the product; of the sum over depth parts, to be run after it */
