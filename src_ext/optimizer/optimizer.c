@@ -10,6 +10,14 @@ INLINE ptrdiff_t elements_of_part(ptrdiff_t part, ptrdiff_t n) {
     return left < OPT_PART ? left : OPT_PART;
 }
 
+/* GCC does not vectorise a loop over such lanes that converts, so they are told. */
+typedef double eight_sums __attribute__((vector_size(64)));
+
+INLINE double sum_of_eight(const eight_sums *of) {
+    eight_sums s = *of;
+    return ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
+}
+
 /* In the order of the parts, whoever summed them. */
 static void add_norms(const void *context, ptrdiff_t part, void *scratch) {
     const opt_clip *job = context;

@@ -111,20 +111,26 @@ static void OF(adam, KIND)(const void *context, ptrdiff_t part, void *scratch) {
            OF(adam_loop, KIND)(w, g, m, v, NULL, n, job->settings, 0));
 }
 
-/* In double: a square of float32 can't overflow there. Eight sums, for the compiler to keep in vectors. */
+/* Eight elements wherever they lie. */
+typedef REAL OF(eight, KIND) __attribute__((vector_size(8 * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
+
+/* In double: a square of float32 can't overflow there. */
+INLINE void OF(add_squares, KIND)(const REAL *x, eight_sums *sums) {
+    eight_sums values = __builtin_convertvector(*(const OF(eight, KIND) *)x, eight_sums);
+    *sums += values * values;
+}
+
 static void OF(squared_norm, KIND)(const void *context, ptrdiff_t part, void *scratch) {
     (void)scratch;
     const opt_clip *job = context;
     const REAL *g = ARRAY(job->g);
     ptrdiff_t n = elements_of_part(part, job->n), i = 0;
-    double sums[8] = {0.0};
+    eight_sums sums = {0.0};
     for (; i + 8 <= n; i += 8)
-        for (int lane = 0; lane < 8; lane++)
-            sums[lane] += (double)g[i + lane] * (double)g[i + lane];
+        OF(add_squares, KIND)(g + i, &sums);
     for (; i < n; i++)
         sums[0] += (double)g[i] * (double)g[i];
-    job->sums[part] =
-        ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+    job->sums[part] = sum_of_eight(&sums);
 }
 
 /* As squared_norm, of w, whose gradient is changed in the same pass. */
@@ -134,18 +140,16 @@ static void OF(add_ridge, KIND)(const void *context, ptrdiff_t part, void *scrat
     const REAL *restrict w = ARRAY(job->w);
     REAL *restrict g = ARRAY(job->g), strength = (REAL)*job->strength;
     ptrdiff_t n = elements_of_part(part, job->n), i = 0;
-    double sums[8] = {0.0};
-    for (; i + 8 <= n; i += 8)
-        for (int lane = 0; lane < 8; lane++) {
-            g[i + lane] += strength * w[i + lane];
-            sums[lane] += (double)w[i + lane] * (double)w[i + lane];
-        }
+    eight_sums sums = {0.0};
+    for (; i + 8 <= n; i += 8) {
+        *(OF(eight, KIND) *)(g + i) += strength * *(const OF(eight, KIND) *)(w + i);
+        OF(add_squares, KIND)(w + i, &sums);
+    }
     for (; i < n; i++) {
         g[i] += strength * w[i];
         sums[0] += (double)w[i] * (double)w[i];
     }
-    job->sums[part] =
-        ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+    job->sums[part] = sum_of_eight(&sums);
 }
 
 static void OF(scale_by_norm, KIND)(const void *context, ptrdiff_t part, void *scratch) {
