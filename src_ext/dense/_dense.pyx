@@ -22,13 +22,15 @@ cdef extern from "dense.h":
         const void *bias
         bint relu
         void *sums_of_b
-        Py_ssize_t n_threads
-        Py_ssize_t n_parts, n_sum_parts
-        size_t partial_bytes, scratch_bytes
+        Py_ssize_t n_threads, row_unit, column_unit
+        Py_ssize_t n_pack_parts, n_parts, n_sum_parts
+        size_t packed_bytes, partial_bytes, scratch_bytes
+        void *packed
         void *partial
 
     ctypedef struct product_kernels:
         void (*plan)(product_job *) noexcept nogil
+        void (*pack)(const void *, Py_ssize_t, void *) noexcept nogil
         void (*run)(const void *, Py_ssize_t, void *) noexcept nogil
         void (*sum)(const void *, Py_ssize_t, void *) noexcept nogil
 
@@ -62,8 +64,12 @@ cdef int schedule(Operation operation, product_job *job, int real) except -1:
     kernels.plan(job)
     if job.partial_bytes:
         job.partial = operation.owned(job.partial_bytes, "partial products")
+    if job.packed_bytes:
+        job.packed = operation.owned(job.packed_bytes, "a packed operand")
     operation.needs_scratch(job.scratch_bytes)
     operation.work = <double> job.n_rows * job.n_columns * max(job.depth, 1) * (1 if real == cnp.NPY_FLOAT32 else 2)
+    operation.add_phase(kernels.pack, job, job.n_pack_parts)
+    operation.main = operation.n_phases
     operation.add_phase(kernels.run, job, job.n_parts)
     operation.add_phase(kernels.sum, job, job.n_sum_parts)
     return 0
@@ -99,7 +105,8 @@ def forward(X, W, bias, out, activation="linear"):
     return operation
 
 
-def gradient_input(dout, W, dX):
+def gradient_input(dout, W, dX, unit=0):
+    """unit: of how many columns of dX each part is, for ``Operation.joined``; a multiple of 32. 0: any."""
     cdef Operation operation = Operation()
     cdef int real = _runtime.real_type(dout, "dout")
     n, m, d, _ = sizes(dout, W, "dout and W")
@@ -107,11 +114,13 @@ def gradient_input(dout, W, dX):
     job.a = operand(operation.reads(dout, real, "dout", (n, m)), m, BY_ROW)
     job.b = operand(operation.reads(W, real, "W", (d, m)), m, BY_ROW)
     job.out = operation.writes(dX, real, "dX", (n, d))
+    job.column_unit = unit
     schedule(operation, job, real)
     return operation
 
 
-def gradient_weights(X, dout, dW, dbias):
+def gradient_weights(X, dout, dW, dbias, unit=0):
+    """unit: of how many rows of dW each part is, for ``Operation.joined``. 0: any."""
     cdef Operation operation = Operation()
     cdef int real = _runtime.real_type(X, "X")
     n, d, _, m = sizes(X, dout, "X and dout")
@@ -119,6 +128,7 @@ def gradient_weights(X, dout, dW, dbias):
     job.a = operand(operation.reads(X, real, "X", (n, d)), d, BY_DEPTH)
     job.b = operand(operation.reads(dout, real, "dout", (n, m)), m, BY_DEPTH)
     job.out = operation.writes(dW, real, "dW", (d, m))
+    job.row_unit = unit
     if dbias is not None:
         job.sums_of_b = operation.writes(dbias, real, "dbias", (m,))
     schedule(operation, job, real)

@@ -21,7 +21,7 @@
 
 #include "peak.h"
 
-#define PRODUCT(kind) {product_plan_##kind, product_run_##kind, product_sum_##kind}
+#define PRODUCT(kind) {product_plan_##kind, product_pack_once_##kind, product_run_##kind, product_sum_##kind}
 
 const dense_kernels FASTML_AT_LEVEL(dense_kernels) = {
     PRODUCT(f32),

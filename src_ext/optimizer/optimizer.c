@@ -5,9 +5,9 @@
 
 #include "vector.h"
 
-INLINE ptrdiff_t elements_of_part(ptrdiff_t part, ptrdiff_t n) {
-    ptrdiff_t left = n - part * OPT_PART;
-    return left < OPT_PART ? left : OPT_PART;
+INLINE ptrdiff_t elements_of_part(ptrdiff_t part, ptrdiff_t n, ptrdiff_t size) {
+    ptrdiff_t left = n - part * size;
+    return left < size ? left : size;
 }
 
 /* GCC does not vectorise a loop over such lanes that converts, so they are told. */

@@ -7,14 +7,14 @@
 #include "dispatch.h"
 #include "program.h"
 
-enum { OPT_PART = 16384 /* elements of a part */ };
+enum { OPT_PART = 16384 /* elements of a part, unless something else is wanted */ };
 
 typedef struct {
     void *w;
     const void *g;
     void *state[3]; /* in the order of the function's arguments; NULL where there is none */
     const double *settings;
-    ptrdiff_t n;
+    ptrdiff_t n, part_size;
 } opt_update;
 
 /* g is read or updated; sums has an element for each part. w and strength are add_ridge's. */
@@ -24,7 +24,7 @@ typedef struct {
     double *sums, *out;
     const double *squared, *strength;
     double limit;
-    ptrdiff_t n, n_parts;
+    ptrdiff_t n, part_size, n_parts;
 } opt_clip;
 
 typedef struct {

@@ -9,7 +9,7 @@ cdef extern from "optimizer.h":
         const void *g
         void *state[3]
         const double *settings
-        Py_ssize_t n
+        Py_ssize_t n, part_size
 
     ctypedef struct opt_clip:
         void *g
@@ -19,7 +19,7 @@ cdef extern from "optimizer.h":
         const double *squared
         const double *strength
         double limit
-        Py_ssize_t n, n_parts
+        Py_ssize_t n, part_size, n_parts
 
     ctypedef struct opt_functions:
         _runtime.part_function sgd, rmsprop, adagrad, adam
@@ -40,12 +40,14 @@ cdef const opt_functions *opt_of(array, str name) except NULL:
     return &OPT.f32 if _runtime.real_type(array, name) == cnp.NPY_FLOAT32 else &OPT.f64
 
 
-cdef Operation update(w, g, tuple names, tuple states, settings, Py_ssize_t n_settings, Py_ssize_t which):
+cdef Operation update(
+    w, g, tuple names, tuple states, settings, Py_ssize_t n_settings, Py_ssize_t which, Py_ssize_t part_size
+):
     """The update that is ``which`` in opt_functions' order; a state of None is not there."""
     cdef Operation operation = Operation()
     cdef int type_number = _runtime.real_type(w, "w"), i
     cdef opt_update *job = <opt_update *> operation.owned(sizeof(opt_update), "a job")
-    job.n = w.size
+    job.n, job.part_size = w.size, part_size
     job.w = operation.writes(w, type_number, "w", (job.n,))
     job.g = operation.reads(g, type_number, "g", (job.n,))
     job.settings = <const double *> operation.reads(settings, cnp.NPY_FLOAT64, "settings", (n_settings,))
@@ -53,37 +55,37 @@ cdef Operation update(w, g, tuple names, tuple states, settings, Py_ssize_t n_se
         if state is not None:
             job.state[i] = operation.writes(state, type_number, name, (job.n,))
     operation.work = STEP * job.n
-    operation.add_phase((&opt_of(w, "w").sgd)[which], job, parts_of(job.n, OPT_PART))
+    operation.add_phase((&opt_of(w, "w").sgd)[which], job, parts_of(job.n, part_size))
     return operation
 
 
-def sgd(w, g, velocity, settings):
-    return update(w, g, ("velocity",), (velocity,), settings, 4, 0)
+def sgd(w, g, velocity, settings, Py_ssize_t part_size=OPT_PART):
+    return update(w, g, ("velocity",), (velocity,), settings, 4, 0, part_size)
 
 
-def rmsprop(w, g, v, mean_gradient, velocity, settings):
+def rmsprop(w, g, v, mean_gradient, velocity, settings, Py_ssize_t part_size=OPT_PART):
     if v is None:
         raise TypeError("v must be an array.")
     names = ("v", "mean_gradient", "velocity")
-    return update(w, g, names, (v, mean_gradient, velocity), settings, 5, 1)
+    return update(w, g, names, (v, mean_gradient, velocity), settings, 5, 1, part_size)
 
 
-def adagrad(w, g, accumulator, settings):
+def adagrad(w, g, accumulator, settings, Py_ssize_t part_size=OPT_PART):
     if accumulator is None:
         raise TypeError("accumulator must be an array.")
-    return update(w, g, ("accumulator",), (accumulator,), settings, 3, 2)
+    return update(w, g, ("accumulator",), (accumulator,), settings, 3, 2, part_size)
 
 
-def adam(w, g, m, v, vhat, settings):
+def adam(w, g, m, v, vhat, settings, Py_ssize_t part_size=OPT_PART):
     if m is None or v is None:
         raise TypeError("m and v must be arrays.")
-    return update(w, g, ("m", "v", "vhat"), (m, v, vhat), settings, 7, 3)
+    return update(w, g, ("m", "v", "vhat"), (m, v, vhat), settings, 7, 3, part_size)
 
 
-cdef opt_clip *clipped(Operation operation, g, limit) except NULL:
+cdef opt_clip *clipped(Operation operation, g, limit, Py_ssize_t part_size=OPT_PART) except NULL:
     cdef opt_clip *job = <opt_clip *> operation.owned(sizeof(opt_clip), "a job")
-    job.n = g.size
-    job.n_parts = parts_of(job.n, OPT_PART)
+    job.n, job.part_size = g.size, part_size
+    job.n_parts = parts_of(job.n, part_size)
     job.g = <void *> operation.reads(g, _runtime.real_type(g, "g"), "g", (job.n,))
     if limit is not None:
         job.limit = real(limit, "limit")
@@ -109,9 +111,9 @@ def squared_norm(g, out):
     return operation
 
 
-def add_ridge(w, g, strength, squared):
+def add_ridge(w, g, strength, squared, Py_ssize_t part_size=OPT_PART):
     cdef Operation operation = Operation()
-    cdef opt_clip *job = clipped(operation, g, None)
+    cdef opt_clip *job = clipped(operation, g, None, part_size)
     cdef int type_number = _runtime.real_type(g, "g")
     job.w = operation.reads(w, type_number, "w", (job.n,))
     job.strength = <const double *> operation.reads(strength, cnp.NPY_FLOAT64, "strength", (1,))

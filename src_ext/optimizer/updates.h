@@ -8,7 +8,7 @@
     else                                                                                                     \
         without
 
-#define ARRAY(pointer) ((pointer) ? (REAL *)(pointer) + part * OPT_PART : NULL)
+#define ARRAY(pointer) ((pointer) ? (REAL *)(pointer) + part * job->part_size : NULL)
 
 INLINE void OF(sgd_loop, KIND)(REAL *restrict w, const REAL *restrict g, REAL *restrict velocity, ptrdiff_t n,
                                const double *settings, int has_velocity) {
@@ -29,7 +29,7 @@ INLINE void OF(sgd_loop, KIND)(REAL *restrict w, const REAL *restrict g, REAL *r
 static void OF(sgd, KIND)(const void *context, ptrdiff_t part, void *scratch) {
     (void)scratch;
     const opt_update *job = context;
-    ptrdiff_t n = elements_of_part(part, job->n);
+    ptrdiff_t n = elements_of_part(part, job->n, job->part_size);
     REAL *w = ARRAY(job->w), *g = ARRAY(job->g), *velocity = ARRAY(job->state[0]);
     EITHER(velocity, OF(sgd_loop, KIND)(w, g, velocity, n, job->settings, 1),
            OF(sgd_loop, KIND)(w, g, NULL, n, job->settings, 0));
@@ -57,7 +57,7 @@ INLINE void OF(rmsprop_loop, KIND)(REAL *restrict w, const REAL *restrict g, REA
 static void OF(rmsprop, KIND)(const void *context, ptrdiff_t part, void *scratch) {
     (void)scratch;
     const opt_update *job = context;
-    ptrdiff_t n = elements_of_part(part, job->n);
+    ptrdiff_t n = elements_of_part(part, job->n, job->part_size);
     REAL *w = ARRAY(job->w), *g = ARRAY(job->g), *v = ARRAY(job->state[0]);
     REAL *mean = ARRAY(job->state[1]), *velocity = ARRAY(job->state[2]);
     if (mean) {
@@ -82,8 +82,8 @@ SHARED void OF(adagrad_loop, KIND)(REAL *restrict w, const REAL *restrict g, REA
 static void OF(adagrad, KIND)(const void *context, ptrdiff_t part, void *scratch) {
     (void)scratch;
     const opt_update *job = context;
-    OF(adagrad_loop, KIND)(ARRAY(job->w), ARRAY(job->g), ARRAY(job->state[0]), elements_of_part(part, job->n),
-                           job->settings);
+    OF(adagrad_loop, KIND)(ARRAY(job->w), ARRAY(job->g), ARRAY(job->state[0]),
+                           elements_of_part(part, job->n, job->part_size), job->settings);
 }
 
 INLINE void OF(adam_loop, KIND)(REAL *restrict w, const REAL *restrict g, REAL *restrict m, REAL *restrict v,
@@ -104,7 +104,7 @@ INLINE void OF(adam_loop, KIND)(REAL *restrict w, const REAL *restrict g, REAL *
 static void OF(adam, KIND)(const void *context, ptrdiff_t part, void *scratch) {
     (void)scratch;
     const opt_update *job = context;
-    ptrdiff_t n = elements_of_part(part, job->n);
+    ptrdiff_t n = elements_of_part(part, job->n, job->part_size);
     REAL *w = ARRAY(job->w), *g = ARRAY(job->g), *m = ARRAY(job->state[0]), *v = ARRAY(job->state[1]);
     REAL *vhat = ARRAY(job->state[2]);
     EITHER(vhat, OF(adam_loop, KIND)(w, g, m, v, vhat, n, job->settings, 1),
@@ -124,7 +124,7 @@ static void OF(squared_norm, KIND)(const void *context, ptrdiff_t part, void *sc
     (void)scratch;
     const opt_clip *job = context;
     const REAL *g = ARRAY(job->g);
-    ptrdiff_t n = elements_of_part(part, job->n), i = 0;
+    ptrdiff_t n = elements_of_part(part, job->n, job->part_size), i = 0;
     eight_sums sums = {0.0};
     for (; i + 8 <= n; i += 8)
         OF(add_squares, KIND)(g + i, &sums);
@@ -139,7 +139,7 @@ static void OF(add_ridge, KIND)(const void *context, ptrdiff_t part, void *scrat
     const opt_clip *job = context;
     const REAL *restrict w = ARRAY(job->w);
     REAL *restrict g = ARRAY(job->g), strength = (REAL)*job->strength;
-    ptrdiff_t n = elements_of_part(part, job->n), i = 0;
+    ptrdiff_t n = elements_of_part(part, job->n, job->part_size), i = 0;
     eight_sums sums = {0.0};
     for (; i + 8 <= n; i += 8) {
         *(OF(eight, KIND) *)(g + i) += strength * *(const OF(eight, KIND) *)(w + i);
@@ -156,7 +156,7 @@ static void OF(scale_by_norm, KIND)(const void *context, ptrdiff_t part, void *s
     (void)scratch;
     const opt_clip *job = context;
     REAL *g = ARRAY(job->g);
-    ptrdiff_t n = elements_of_part(part, job->n);
+    ptrdiff_t n = elements_of_part(part, job->n, job->part_size);
     double norm = sqrt(*job->squared), factor = norm > job->limit ? job->limit / norm : 1.0;
     REAL scale = isfinite(norm) ? (REAL)factor : (REAL)NAN;
     if (scale == (REAL)1.0)
@@ -169,7 +169,7 @@ static void OF(clip, KIND)(const void *context, ptrdiff_t part, void *scratch) {
     (void)scratch;
     const opt_clip *job = context;
     REAL *g = ARRAY(job->g), limit = (REAL)job->limit;
-    ptrdiff_t n = elements_of_part(part, job->n);
+    ptrdiff_t n = elements_of_part(part, job->n, job->part_size);
     for (ptrdiff_t i = 0; i < n; i++) {
         REAL below = g[i] > limit ? limit : g[i];
         g[i] = below < -limit ? -limit : below;

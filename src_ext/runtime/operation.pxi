@@ -21,6 +21,11 @@ cdef extern from "program.h":
         char *scratch
         size_t scratch_bytes
 
+    ctypedef struct fastml_joined:
+        const fastml_phase *phases
+        Py_ssize_t n
+
+    void fastml_run_joined(const void *job, Py_ssize_t part, void *scratch) noexcept nogil
     void fastml_run_program(fastml_program *, int n_threads) noexcept nogil
 
 # Multiply-adds (as Operation.work counts) under which a second thread costs more than it saves: some 40 us.
@@ -106,6 +111,38 @@ cdef class Operation:
         """Of each thread, for any of the parts."""
         self.scratch_bytes = max(self.scratch_bytes, (n_bytes + 63) & ~<size_t> 63)
         return 0
+
+    @staticmethod
+    def joined(list operations):
+        """Operations whose main phases have as many parts as each other, part by part: what one of them has made
+        the next finds in the cache.
+
+        That is theirs in order if a part of one needs nothing of the others' but the same part of those before it,
+        and the phases that they have before their main ones nothing of the others' at all.
+        """
+        cdef Operation joint = Operation(), operation
+        cdef fastml_phase *phases = <fastml_phase *> joint.owned(len(operations) * sizeof(fastml_phase), "phases")
+        cdef fastml_joined *job = <fastml_joined *> joint.owned(sizeof(fastml_joined), "a job")
+        cdef int i
+        job.phases, job.n = phases, len(operations)
+        for operation in operations:
+            for i in range(operation.main):
+                joint.add_phase(operation.phases[i].part, operation.phases[i].job, operation.phases[i].n_parts)
+            phases[0].part = operation.phases[operation.main].part
+            phases[0].job = operation.phases[operation.main].job
+            phases[0].n_parts = operation.phases[operation.main].n_parts
+            if phases[0].n_parts != job.phases[0].n_parts:
+                raise ValueError(f"Joined phases are of {job.phases[0].n_parts} and {phases[0].n_parts} parts.")
+            phases += 1
+            joint.needs_scratch(operation.scratch_bytes)
+            joint.work += operation.work
+            joint.arrays.append(operation)
+        joint.main = joint.n_phases
+        joint.add_phase(fastml_run_joined, job, job.phases[0].n_parts)
+        for operation in operations:
+            for i in range(operation.main + 1, operation.n_phases):
+                joint.add_phase(operation.phases[i].part, operation.phases[i].job, operation.phases[i].n_parts)
+        return joint
 
     def run(self, n_threads=None):
         """Once, by itself."""

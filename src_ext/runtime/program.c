@@ -25,6 +25,12 @@ static void wait_for(atomic_ptrdiff_t *count, ptrdiff_t wanted) {
     }
 }
 
+void fastml_run_joined(const void *job, ptrdiff_t part, void *scratch) {
+    const fastml_joined *joined = job;
+    for (ptrdiff_t i = 0; i < joined->n; i++)
+        joined->phases[i].part(joined->phases[i].job, part, scratch);
+}
+
 static void run_thread(void *context, int thread, int n_threads) {
     (void)n_threads;
     fastml_program *program = context;

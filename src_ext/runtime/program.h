@@ -22,6 +22,15 @@ typedef struct {
     ptrdiff_t n_parts;
 } fastml_phase;
 
+/* Phases of as many parts, part after part: n of them. */
+typedef struct {
+    const fastml_phase *phases;
+    ptrdiff_t n;
+} fastml_joined;
+
+/* A part of each of them, a fastml_part. */
+void fastml_run_joined(const void *job, ptrdiff_t part, void *scratch);
+
 /* How far a phase has come, on a cache line of its own. */
 typedef struct {
     _Alignas(64) atomic_ptrdiff_t next;

@@ -18,81 +18,7 @@
 #ifndef FASTML_PRODUCT_H
 #define FASTML_PRODUCT_H
 
-#include "product_job.h"
-
-enum {
-    PRODUCT_BLOCK_BYTES = 1 << 18, /* of packed A */
-    PRODUCT_PANEL_BYTES = 1 << 18, /* of packed B */
-    PRODUCT_DEPTH_BYTES = 1024,    /* of one row at a time */
-    PRODUCT_MAX_PARTS = 32,
-    PRODUCT_MIN_DEPTH = 128, /* of a part */
-    PRODUCT_TILES = 4,       /* of A, packed together while B is kept */
-};
-
-/* Multiply-adds of a part: some 15 us at full speed. */
-#define PRODUCT_PART_WORK 1.5e6
-/* The time to pack an element, row by row or by depth, and to write and add a partial sum, in multiply-adds.
- */
-#define PRODUCT_PACK_ROWS 10.0
-#define PRODUCT_PACK_DEPTHS 5.0
-#define PRODUCT_PARTIAL 20.0
-/* So that no thread waits long for the last part of another. */
-#define PRODUCT_PARTS_A_THREAD 4.0
-
-INLINE double product_pack_cost(const product_operand *operand) {
-    return operand->by_depth ? PRODUCT_PACK_DEPTHS : PRODUCT_PACK_ROWS;
-}
-
-/* Where share i of n even shares of `whole` begins. */
-INLINE ptrdiff_t product_share(ptrdiff_t whole, ptrdiff_t i, ptrdiff_t n) { return whole * i / n; }
-
-INLINE ptrdiff_t product_ceil(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
-
-/* The cheapest way to cut rows and columns, into `wanted` parts at least with those of the depth; its cost.
- */
-SHARED double product_cut_block(product_job *job, double wanted, ptrdiff_t depths, ptrdiff_t columns) {
-    double M = (double)job->n_rows, N = (double)job->n_columns, K = (double)job->depth, best = -1.0;
-    ptrdiff_t n_tiles = product_ceil(job->n_rows, GEMM_ROWS),
-              n_panels = product_ceil(job->n_columns, columns);
-    n_tiles = n_tiles > 0 ? n_tiles : 1; /* sums are to be set where there is no row */
-    n_panels = n_panels > 0 ? n_panels : 1;
-    for (ptrdiff_t by_column = 1; by_column <= gemm_smaller(n_panels, PRODUCT_MAX_PARTS); by_column++) {
-        ptrdiff_t by_row = (ptrdiff_t)(wanted / (double)(depths * by_column) + 0.999);
-        by_row = by_row < 1 ? 1 : gemm_smaller(by_row, n_tiles);
-        double n_parts = (double)(by_row * by_column * depths);
-        double cost = M * K * product_pack_cost(&job->a) * (double)by_column +
-                      N * K * product_pack_cost(&job->b) * (double)by_row;
-        if (n_parts < wanted) /* as if the rest of the threads stood idle */
-            cost += M * N * K * (wanted / n_parts - 1.0);
-        if (best < 0.0 || cost < best) {
-            best = cost;
-            job->row_parts = by_row;
-            job->column_parts = by_column;
-        }
-    }
-    return best;
-}
-
-/* The cheapest way to cut into at least as many parts as are worth having: the depth by the shape alone, so
-   that sums do not depend on the number of threads; rows and columns no finer than so many threads need. */
-SHARED void product_cut(product_job *job, ptrdiff_t columns, ptrdiff_t size) {
-    double M = (double)job->n_rows, N = (double)job->n_columns, K = (double)job->depth, best = -1.0;
-    double wanted = M * N * K / PRODUCT_PART_WORK;
-    wanted = wanted < 1.0 ? 1.0 : wanted > PRODUCT_MAX_PARTS ? PRODUCT_MAX_PARTS : wanted;
-    for (ptrdiff_t depths = 1; depths <= PRODUCT_MAX_PARTS; depths *= 2) {
-        if (depths > 1 &&
-            (job->depth < depths * PRODUCT_MIN_DEPTH || (double)depths * M * N * (double)size > 4e6))
-            break;
-        double cost = product_cut_block(job, wanted, depths, columns) +
-                      (depths > 1 ? M * N * PRODUCT_PARTIAL * (double)depths : 0.0);
-        if (best < 0.0 || cost < best) {
-            best = cost;
-            job->depth_parts = depths;
-        }
-    }
-    double enough = (double)job->n_threads * PRODUCT_PARTS_A_THREAD;
-    product_cut_block(job, enough < wanted ? enough : wanted, job->depth_parts, columns);
-}
+#include "product_cut.h"
 
 /* Of a matrix's lines, those in n_rows runs of n_lines each, `stride` bytes from one to the next; `row` and
    `line` are the next one's: first the first lines of all runs. */
@@ -209,13 +135,25 @@ INLINE ptrdiff_t OF(product_room_of_a, KIND)(const product_job *job) {
 
 static void OF(product_plan, KIND)(product_job *job) {
     ptrdiff_t size = (ptrdiff_t)sizeof(REAL);
-    product_cut(job, COLUMNS, size);
+    if (product_by_unit(job)) {
+        job->row_parts = job->row_unit ? product_ceil(job->n_rows, job->row_unit) : 1;
+        job->column_parts = job->column_unit ? product_ceil(job->n_columns, job->column_unit) : 1;
+        job->depth_parts = 1;
+    } else {
+        product_cut(job, COLUMNS, size);
+    }
     ptrdiff_t n_values = job->n_rows * job->n_columns;
     ptrdiff_t piece = OF(product_piece, KIND)(product_ceil(job->depth, job->depth_parts));
     ptrdiff_t columns = product_ceil(job->n_columns, COLUMNS) * COLUMNS;
     bool is_split = job->depth_parts > 1;
     job->n_parts = job->row_parts * job->column_parts * job->depth_parts;
     job->n_sum_parts = (is_split ? gemm_smaller(product_ceil(n_values, 4096), PRODUCT_MAX_PARTS) : 0);
+    if (product_by_unit(job)) {
+        /* A panel of columns writes nothing beyond its end, a tile of rows does. */
+        job->n_pack_parts = job->column_unit ? 1 : columns / COLUMNS;
+        job->packed_bytes =
+            (size_t)(((job->column_unit ? job->n_rows : columns) * job->depth + LANES) * size);
+    }
     job->partial_bytes = is_split ? (size_t)(job->depth_parts * n_values * size) : 0;
     job->scratch_bytes = (size_t)((OF(product_room_of_a, KIND)(job) +
                                    OF(product_room, KIND)(columns, PRODUCT_PANEL_BYTES, COLUMNS, piece)) *
@@ -328,17 +266,33 @@ SHARED void OF(product_pack_columns, KIND)(const product_job *job, const BLOCK *
                            block->k_end - block->k, panel, COLUMNS);
 }
 
-/* A block whose packed rows fit the cache: its columns are packed panel by panel. `next`: the block after it,
-   or NULL. */
+/* Rows, or columns, that are kept packed while the others pass by. */
+SHARED void OF(product_pack_rows, KIND)(const product_job *job, const BLOCK *block, REAL *a) {
+    ptrdiff_t depth = block->k_end - block->k, n_tiles = product_ceil(block->row_end - block->row, GEMM_ROWS);
+    for (ptrdiff_t t = 0; t < n_tiles; t += PRODUCT_TILES)
+        OF(product_pack_tiles, KIND)(job, block, t, gemm_smaller(t + PRODUCT_TILES, n_tiles),
+                                     a + OF(product_tile_row, KIND)(block, t) * depth);
+}
+
+/* Where a piece's are, of what is packed once. */
+INLINE REAL *OF(product_packed, KIND)(const product_job *job, const BLOCK *block) {
+    ptrdiff_t columns = product_ceil(job->n_columns, COLUMNS) * COLUMNS;
+    return (REAL *)job->packed + (job->column_unit ? job->n_rows : columns) * block->k;
+}
+
+/* A block of few rows: its columns are packed panel by panel. `next`: the block after it, or NULL. */
 SHARED void OF(product_few_rows, KIND)(const product_job *job, const BLOCK *block, const BLOCK *next, REAL *a,
                                        REAL *b) {
     ptrdiff_t depth = block->k_end - block->k, n_tiles = product_ceil(block->row_end - block->row, GEMM_ROWS);
     product_ahead ahead = {0};
-    if (next)
-        ahead.later = product_source(&job->a, next->row, next->row_end, next->k, next->k_end, sizeof(REAL));
-    for (ptrdiff_t t = 0; t < n_tiles; t += PRODUCT_TILES)
-        OF(product_pack_tiles, KIND)(job, block, t, gemm_smaller(t + PRODUCT_TILES, n_tiles),
-                                     a + OF(product_tile_row, KIND)(block, t) * depth);
+    if (job->packed) {
+        a = OF(product_packed, KIND)(job, block);
+    } else {
+        OF(product_pack_rows, KIND)(job, block, a);
+        if (next)
+            ahead.later =
+                product_source(&job->a, next->row, next->row_end, next->k, next->k_end, sizeof(REAL));
+    }
     for (ptrdiff_t column = block->column; column < block->column_end; column += COLUMNS) {
         const BLOCK *of = column + COLUMNS < block->column_end ? block : next;
         OF(product_pack_columns, KIND)(job, block, column, b);
@@ -356,16 +310,20 @@ SHARED void OF(product_few_rows, KIND)(const product_job *job, const BLOCK *bloc
     }
 }
 
-/* A block whose packed columns fit the cache: its rows are packed a few tiles at a time. */
+/* A block of few columns: its rows are packed a few tiles at a time. */
 SHARED void OF(product_few_columns, KIND)(const product_job *job, const BLOCK *block, const BLOCK *next,
                                           REAL *a, REAL *b) {
     ptrdiff_t depth = block->k_end - block->k, n_tiles = product_ceil(block->row_end - block->row, GEMM_ROWS);
     product_ahead ahead = {0};
-    if (next)
-        ahead.later =
-            product_source(&job->b, next->column, next->column_end, next->k, next->k_end, sizeof(REAL));
-    for (ptrdiff_t column = block->column; column < block->column_end; column += COLUMNS)
-        OF(product_pack_columns, KIND)(job, block, column, b + (column - block->column) * depth);
+    if (job->packed) {
+        b = OF(product_packed, KIND)(job, block);
+    } else {
+        for (ptrdiff_t column = block->column; column < block->column_end; column += COLUMNS)
+            OF(product_pack_columns, KIND)(job, block, column, b + (column - block->column) * depth);
+        if (next)
+            ahead.later =
+                product_source(&job->b, next->column, next->column_end, next->k, next->k_end, sizeof(REAL));
+    }
     for (ptrdiff_t t = 0, t_end; t < n_tiles; t = t_end) {
         t_end = gemm_smaller(t + PRODUCT_TILES, n_tiles);
         ptrdiff_t origin = OF(product_tile_row, KIND)(block, t);
@@ -403,35 +361,62 @@ SHARED void OF(product_sums_of_b, KIND)(const product_job *job, ptrdiff_t column
 }
 
 /* A part: of the blocks' numbers, that of the rows changes first, that of the depths last. */
-static void OF(product_run, KIND)(const void *context, ptrdiff_t part, void *scratch) {
-    const product_job *job = context;
+INLINE BLOCK OF(product_part, KIND)(const product_job *job, ptrdiff_t part) {
     ptrdiff_t r = part % job->row_parts, c = part / job->row_parts % job->column_parts;
     ptrdiff_t d = part / job->row_parts / job->column_parts;
-    ptrdiff_t n_tiles = product_ceil(job->n_rows, GEMM_ROWS),
-              n_panels = product_ceil(job->n_columns, COLUMNS);
-    ptrdiff_t row = product_share(n_tiles, r, job->row_parts) * GEMM_ROWS;
-    ptrdiff_t row_end = gemm_smaller(product_share(n_tiles, r + 1, job->row_parts) * GEMM_ROWS, job->n_rows);
-    ptrdiff_t column = product_share(n_panels, c, job->column_parts) * COLUMNS;
-    ptrdiff_t end = gemm_smaller(product_share(n_panels, c + 1, job->column_parts) * COLUMNS, job->n_columns);
-    ptrdiff_t k = product_share(job->depth, d, job->depth_parts);
-    ptrdiff_t k_end = product_share(job->depth, d + 1, job->depth_parts);
-    bool is_split = job->depth_parts > 1;
-    REAL *out = is_split ? (REAL *)job->partial + d * job->n_rows * job->n_columns : (REAL *)job->out;
-    if (job->sums_of_b && r == 0 && d == 0)
-        OF(product_sums_of_b, KIND)(job, column, end);
-    const BLOCK whole = {out, row, row_end, column, end, k, k_end, true, !is_split};
+    BLOCK block = {job->out};
+    block.row = product_begin(job->n_rows, r, job->row_parts, GEMM_ROWS, job->row_unit);
+    block.row_end = product_begin(job->n_rows, r + 1, job->row_parts, GEMM_ROWS, job->row_unit);
+    block.column = product_begin(job->n_columns, c, job->column_parts, COLUMNS, job->column_unit);
+    block.column_end = product_begin(job->n_columns, c + 1, job->column_parts, COLUMNS, job->column_unit);
+    block.k = product_share(job->depth, d, job->depth_parts);
+    block.k_end = product_share(job->depth, d + 1, job->depth_parts);
+    block.first = true;
+    block.last = job->depth_parts == 1;
+    if (!block.last)
+        block.out = (REAL *)job->partial + d * job->n_rows * job->n_columns;
+    return block;
+}
+
+INLINE ptrdiff_t OF(product_n_pieces, KIND)(const BLOCK *whole) {
+    ptrdiff_t depth = whole->k_end - whole->k, piece = OF(product_piece, KIND)(depth);
+    return piece ? product_ceil(depth, piece) : 1; /* one without depth sets sums, too */
+}
+
+/* What all parts need of the operand that is not cut: a panel of columns, or all the rows. */
+static void OF(product_pack_once, KIND)(const void *context, ptrdiff_t part, void *scratch) {
+    (void)scratch;
+    const product_job *job = context;
+    BLOCK whole = {NULL, 0, job->n_rows, 0, job->n_columns, 0, job->depth, true, true};
+    ptrdiff_t n_pieces = OF(product_n_pieces, KIND)(&whole), column = part * COLUMNS;
+    for (ptrdiff_t i = 0; i < n_pieces; i++) {
+        BLOCK piece = OF(product_block, KIND)(&whole, true, job->n_rows, n_pieces, i);
+        REAL *packed = OF(product_packed, KIND)(job, &piece);
+        if (job->column_unit)
+            OF(product_pack_rows, KIND)(job, &piece, packed);
+        else
+            OF(product_pack_columns, KIND)(job, &piece, column, packed + column * (piece.k_end - piece.k));
+    }
+}
+
+static void OF(product_run, KIND)(const void *context, ptrdiff_t part, void *scratch) {
+    const product_job *job = context;
+    const BLOCK whole = OF(product_part, KIND)(job, part);
+    if (job->sums_of_b && whole.row == 0 && whole.k == 0)
+        OF(product_sums_of_b, KIND)(job, whole.column, whole.column_end);
     /* What is smaller is kept packed while the other passes by, block by block if it has to be. */
-    bool few_rows = row_end - row <= end - column;
-    ptrdiff_t piece = OF(product_piece, KIND)(k_end - k);
-    ptrdiff_t kept = few_rows ? row_end - row : end - column;
+    ptrdiff_t n_rows = whole.row_end - whole.row, n_columns = whole.column_end - whole.column;
+    bool few_rows = job->packed ? job->column_unit > 0 : n_rows <= n_columns;
+    ptrdiff_t n_pieces = OF(product_n_pieces, KIND)(&whole);
+    ptrdiff_t piece = OF(product_piece, KIND)(whole.k_end - whole.k), kept = few_rows ? n_rows : n_columns;
     ptrdiff_t most = few_rows ? OF(product_rows, KIND)(kept, piece) : OF(product_columns, KIND)(kept, piece);
-    ptrdiff_t n_blocks = kept > most ? product_ceil(kept, most) : 1,
-              n_pieces = piece ? product_ceil(k_end - k, piece) : 1;
+    most = job->packed ? kept : most;
+    ptrdiff_t n_blocks = (kept > most ? product_ceil(kept, most) : 1) * n_pieces;
     REAL *a = scratch, *b = a + OF(product_room_of_a, KIND)(job);
     BLOCK block = OF(product_block, KIND)(&whole, few_rows, most, n_pieces, 0), next;
-    for (ptrdiff_t i = 0; i < n_blocks * n_pieces; i++, block = next) {
+    for (ptrdiff_t i = 0; i < n_blocks; i++, block = next) {
         const BLOCK *after = NULL;
-        if (i + 1 < n_blocks * n_pieces) {
+        if (i + 1 < n_blocks) {
             next = OF(product_block, KIND)(&whole, few_rows, most, n_pieces, i + 1);
             after = &next;
         }

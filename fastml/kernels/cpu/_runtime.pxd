@@ -18,7 +18,7 @@ cdef struct phase:
 
 cdef class Operation:
     cdef phase phases[8]
-    cdef int n_phases
+    cdef int n_phases, main
     cdef void **memory
     cdef int n_memory
     cdef list arrays
