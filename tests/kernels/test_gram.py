@@ -149,6 +149,7 @@ def computed(gram, problem, dtype=None, padding=0):
     prepared = gram.prepare(B, problem.kernel)
     assert prepared.shape == problem.B.shape
     assert prepared.dtype == problem.B.dtype
+    assert prepared.rows.shape == problem.B.shape
     assert prepared.nbytes >= 0
     gram.gram(A, prepared, problem.kernel, memory[:, : shape[1]], problem.n_threads)
     memory = arrays.fetch(memory)
