@@ -197,7 +197,7 @@ class KernelMachine:
         self._dual_coef_ = self.dual_coef_ = _sparse_rows(dual_coef) if self._sparse else dual_coef
         self.intercept_ = intercept
         self._intercept_ = intercept.copy()
-        self._num_iter = n_iter.astype(np.intc)
+        self._num_iter = np.minimum(n_iter, np.iinfo(np.intc).max).astype(np.intc)
         self._probA = self._probB = np.empty(0)
 
     def _warn_if_stopped(self) -> None:

@@ -62,10 +62,11 @@ def solve(
         In the order of the problems.
     """
     backend = for_device(device)
-    n_bytes = backend.smo.value_bytes(cache_size * MEGABYTE)
     dtype = _precision(X, problems, kernel, tol) if precomputed is None else precomputed.dtype
     send = backend.arrays.send
     values = KernelValues(backend, send(X), kernel, send(precomputed), dtype)
+    # What is free once X lies there.
+    n_bytes = backend.smo.value_bytes(cache_size * MEGABYTE)
     limit = max_iter if max_iter >= 0 else np.iinfo(np.int64).max
     solutions: list[Any] = [None] * len(problems)
     whole = [k for k, problem in enumerate(problems) if _is_one_block(problem, n_bytes, values)]
