@@ -237,12 +237,13 @@ class KernelMachine:
         if kernel is None:
             K = self._checked_matrix(self._compute_kernel(X))
             return matrix_expansions(K, self.support_, dual_coef, starts)
+        device = resolve_device("cpu", gpu_pays=False)
         dtype = np.dtype(np.float32 if self._predicts_single(X, kernel, dual_coef) else np.float64)
         # Few support vectors are made dense, as few training rows are, and with them the rows to predict, by blocks.
         dense = is_small_and_sparse(self.support_vectors_)
-        prepared = self._kept_layout.prepare(self.support_vectors_, kernel, dtype, X.shape[0], dense)
+        prepared = self._kept_layout.prepare(self.support_vectors_, kernel, dtype, X.shape[0], dense, device)
         coef = np.require(dual_coef, dtype, ["C", "A"])
-        return kernel_expansions(X, prepared, kernel, coef, starts, dense)
+        return kernel_expansions(X, prepared, kernel, coef, starts, dense, device)
 
     def _predicts_single(self, X: Any, kernel: KernelFunction, dual_coef: np.ndarray) -> bool:
         """Whether float32's rounding of kernel values, relative to their size, is lost in a decision value.

@@ -115,13 +115,13 @@ def test_large_coefficients_are_multiplied_in_double_precision():
 def test_predictions_of_few_rows_keep_the_layout_and_notice_other_vectors():
     model = SVC().fit(X, Y)
     first = model.decision_function(X[:1])
-    assert model._kept_layout._prepared is not None
+    assert model._kept_layout._kept is not None
     np.testing.assert_allclose(model.decision_function(X[:1]), first, rtol=0, atol=0)
     with pytest.raises(ValueError, match="read-only"):  # or the layout would be of other values
         model.support_vectors_[0] = 9.0
     model.support_vectors_ = model.support_vectors_ + 1.0
     assert (model.decision_function(X[:1]) != first).any()
-    assert pickle.loads(pickle.dumps(model))._kept_layout._prepared is None
+    assert pickle.loads(pickle.dumps(model))._kept_layout._kept is None
     model.fit(X, Y)
     np.testing.assert_array_equal(model.decision_function(X[:1]), first)
 
