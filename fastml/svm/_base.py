@@ -169,7 +169,6 @@ class KernelMachine:
             training.kernel,
             tol=float(self.tol),
             max_iter=int(self.max_iter),
-            shrinking=bool(self.shrinking),
             cache_size=self.cache_size,
             device=device,
             verbose=bool(self.verbose),
@@ -278,7 +277,7 @@ class SingleFunction(KernelMachine):
         rows = self._weighted_rows(weights)
         problem = self._problem(rows, y[rows], weights[rows])
         (solution,) = self._solve(training, [problem])
-        coef = self._coefficients(problem, solution)
+        coef = self._coefficients(solution.alpha)
         is_support = coef != 0
         n_support = np.count_nonzero(is_support)
         self._store(
