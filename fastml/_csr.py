@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+from scipy import sparse
+
 
 class CSR(NamedTuple):
     """A sparse matrix by rows, its indices already checked against its shape.
@@ -28,6 +30,10 @@ class CSR(NamedTuple):
     def astype(self, dtype, copy=True):
         """The values converted; not even copied where they are of this type and ``copy`` is false."""
         return self._replace(data=self.data.astype(dtype, copy=copy))
+
+    def toarray(self):
+        """The matrix as an array; the host's alone."""
+        return sparse.csr_array((self.data, self.indices, self.indptr), self.shape).toarray()
 
     def between(self, first, last):
         """The rows from ``first`` to before ``last``, or to the end; all but ``indptr`` is shared."""

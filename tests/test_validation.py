@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.linear_model import SGDRegressor
 
-from fastml._validation import check_sparse, check_X_y, unchanged_on_error
+from fastml._validation import check_sparse, check_X_y, for_kernels, unchanged_on_error
+from fastml.kernels import for_device
 
 N_ROWS, N_COLUMNS = 6, 4
 
@@ -93,6 +94,21 @@ def test_arrays_that_end_early(format, array):
     matrix = compressed(format)
     setattr(matrix, array, getattr(matrix, array)[:-1])
     assert_refused(matrix, r"X\.indptr ends with")
+
+
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+def test_what_lies_beyond_the_last_row_is_no_part_of_it(index):
+    """Nobody has checked these indices: kernels do not get to see them."""
+    matrix, longer = compressed(index=index), compressed(index=index)
+    longer.data = np.append(matrix.data, [7.0, np.nan])
+    longer.indices = np.append(matrix.indices, [10**6, -1]).astype(index)
+    check_sparse(longer)
+    rows = for_kernels(longer, "cpu")
+    assert np.shares_memory(rows.data, longer.data)
+    for rows_of_either in (rows, for_device("cpu").dual_cd.transposed(rows, 0.0)):
+        assert len(rows_of_either.data) == len(rows_of_either.indices) == matrix.nnz
+    np.testing.assert_array_equal(rows.data, matrix.data)
+    np.testing.assert_array_equal(rows.indices, matrix.indices)
 
 
 @each_format

@@ -169,7 +169,6 @@ class KernelMachine:
             training.kernel,
             tol=float(self.tol),
             max_iter=int(self.max_iter),
-            shrinking=bool(self.shrinking),
             cache_size=self.cache_size,
             device=device,
             verbose=bool(self.verbose),
@@ -197,7 +196,7 @@ class KernelMachine:
         self._dual_coef_ = self.dual_coef_ = _sparse_rows(dual_coef) if self._sparse else dual_coef
         self.intercept_ = intercept
         self._intercept_ = intercept.copy()
-        self._num_iter = n_iter.astype(np.intc)
+        self._num_iter = np.minimum(n_iter, np.iinfo(np.intc).max).astype(np.intc)
         self._probA = self._probB = np.empty(0)
 
     def _warn_if_stopped(self) -> None:
@@ -237,12 +236,13 @@ class KernelMachine:
         if kernel is None:
             K = self._checked_matrix(self._compute_kernel(X))
             return matrix_expansions(K, self.support_, dual_coef, starts)
+        device = resolve_device("cpu", gpu_pays=False)
         dtype = np.dtype(np.float32 if self._predicts_single(X, kernel, dual_coef) else np.float64)
         # Few support vectors are made dense, as few training rows are, and with them the rows to predict, by blocks.
         dense = is_small_and_sparse(self.support_vectors_)
-        prepared = self._kept_layout.prepare(self.support_vectors_, kernel, dtype, X.shape[0], dense)
+        prepared = self._kept_layout.prepare(self.support_vectors_, kernel, dtype, X.shape[0], dense, device)
         coef = np.require(dual_coef, dtype, ["C", "A"])
-        return kernel_expansions(X, prepared, kernel, coef, starts, dense)
+        return kernel_expansions(X, prepared, kernel, coef, starts, dense, device)
 
     def _predicts_single(self, X: Any, kernel: KernelFunction, dual_coef: np.ndarray) -> bool:
         """Whether float32's rounding of kernel values, relative to their size, is lost in a decision value.
@@ -277,7 +277,7 @@ class SingleFunction(KernelMachine):
         rows = self._weighted_rows(weights)
         problem = self._problem(rows, y[rows], weights[rows])
         (solution,) = self._solve(training, [problem])
-        coef = self._coefficients(problem, solution)
+        coef = self._coefficients(solution.alpha)
         is_support = coef != 0
         n_support = np.count_nonzero(is_support)
         self._store(

@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from fastml._csr import CSR
 from fastml._validation import for_kernels
@@ -29,13 +28,13 @@ class KeptLayout:
     """
 
     def __init__(self):
-        self._key: Any = None
-        self._prepared: Any = None
+        # All in one attribute: threads that predict at once read what belongs together.
+        self._kept: tuple[Any, tuple[Any, ...], Any] | None = None
 
     def __reduce__(self):
         return KeptLayout, ()
 
-    def prepare(self, vectors, kernel, dtype, n_rows, dense=False):
+    def prepare(self, vectors, kernel, dtype, n_rows, dense, device):
         """``gram.prepare`` of the support vectors, converted to dtype.
 
         Parameters
@@ -48,22 +47,21 @@ class KeptLayout:
             How many rows will be predicted.
         dense : bool
             Sparse vectors are made dense.
+        device : {"cpu", "cuda"}
+            Where they are laid out.
         """
-        key, prepared = self._key, self._prepared
-        if prepared is not None and key[0] is vectors and key[1:] == (kernel, dtype):
-            return prepared
+        key, kept = (kernel, dtype, device), self._kept
+        if kept is not None and kept[0] is vectors and kept[1] == key:
+            return kept[2]
+        backend = for_device(device)
         rows = for_kernels(vectors.toarray() if dense else vectors, "cpu").astype(dtype, copy=False)
-        prepared = _gram().prepare(rows, kernel)
+        prepared = backend.gram.prepare(backend.arrays.send(rows), kernel)
         if n_rows < MANY_ROWS:
             is_dense = isinstance(vectors, np.ndarray)
             for array in (vectors,) if is_dense else (vectors.data, vectors.indices, vectors.indptr):
                 array.flags.writeable = False
-            self._key, self._prepared = (vectors, kernel, dtype), prepared
+            self._kept = vectors, key, prepared
         return prepared
-
-
-def _gram():
-    return for_device("cpu").gram
 
 
 def blocks_of_rows(n_rows: int, row_bytes: int) -> Iterator[slice]:
@@ -95,31 +93,30 @@ def matrix_expansions(
 
 
 def kernel_expansions(
-    X: Any, prepared: Any, kernel: Any, coef: np.ndarray, starts: np.ndarray, dense: bool = False
+    X: Any, prepared: Any, kernel: Any, coef: np.ndarray, starts: np.ndarray, dense: bool, device: str
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Slices of X's rows, each with sums of kernel values times coefficients, of shape (n_rows, n_segments, n_sums).
 
     Parameters
     ----------
     X : ndarray or CSR, of shape (n_rows, n_features)
-        Of any float dtype; a block at a time is converted to the prepared one.
-    prepared : what ``gram.prepare`` gave for the support vectors
+        Of any float dtype; a block at a time is converted to the prepared one, and sent to the device.
+    prepared : what ``KeptLayout.prepare`` gave for the support vectors, on the same device
     kernel : fastml._kernel.KernelFunction
     coef : ndarray of shape (n_sums, n_support_vectors), of the prepared dtype
     starts : ndarray of shape (n_segments + 1,), int64
         Where segments of support vectors begin, and where the last one ends.
     dense : bool
         Sparse rows are made dense, block by block, as the support vectors were.
+    device : {"cpu", "cuda"}
     """
-    gram = _gram()
+    arrays, gram = for_device(device).arrays, for_device(device).gram
     n_rows, n_segments, n_sums = X.shape[0], len(starts) - 1, len(coef)
-    converts = dense or X.dtype != coef.dtype
-    row_bytes = 8 * max(n_segments * n_sums, X.shape[1] if converts else 0)
+    copies, dtype, coef = dense or X.dtype != coef.dtype or device != "cpu", coef.dtype, arrays.send(coef)
+    row_bytes = 8 * max(n_segments * n_sums, X.shape[1] if copies else 0)
     for rows in blocks_of_rows(n_rows, row_bytes):
-        sums = np.empty((rows.stop - rows.start, n_segments, n_sums))
         block = X.between(rows.start, rows.stop) if isinstance(X, CSR) else X[rows]
-        if dense:
-            block = sparse.csr_array(block[:3], block.shape).toarray()
-        block = block.astype(coef.dtype, copy=False)
+        block = arrays.send((block.toarray() if dense else block).astype(dtype, copy=False))
+        sums = arrays.empty((rows.stop - rows.start, n_segments, n_sums), np.float64)
         gram.expansions(block, prepared, kernel, coef, starts, sums)
-        yield rows, sums
+        yield rows, arrays.fetch(sums)

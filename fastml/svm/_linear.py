@@ -98,12 +98,12 @@ class LinearSVC(LinearFit, _SklearnLinearSVC):
         ValueError
             For invalid input, fewer than two classes, or parameters that no solver takes together.
         """
-        self._require_cpu()
         self._check_numbers()
         with unchanged_on_error(self):
             X, y = check_X_y(self, X, y, reset=True)
             self.classes_ = _classes(y)
             is_dual = self._is_dual(X, self.penalty, self.multi_class)
+            self._require_cpu("newton" if self._by_newton(is_dual) else "dual_cd")
             class_weight = self._class_weight(y, sample_weight)
             seed = self._seed()
             data = self._data(X, _codes(y, self.classes_), checked_weights(sample_weight, X))
@@ -111,6 +111,9 @@ class LinearSVC(LinearFit, _SklearnLinearSVC):
             self._store(self._solve(data, self.C * class_weight, is_dual, seed))
         self._end_fit()
         return self
+
+    def _by_newton(self, is_dual: bool) -> bool:
+        return not is_dual and self.penalty == "l2" and self.multi_class == "ovr"
 
     def _class_weight(self, y, sample_weight):
         if len(self.classes_) < 2:
@@ -137,7 +140,7 @@ class LinearSVC(LinearFit, _SklearnLinearSVC):
             problems = self._problems(data, class_cost, by_smaller_class=True)
             return dual_cd.solve_l1(data, problems, max_iter=self.max_iter, seed=seed, verbose=verbose)
         problems = self._problems(data, class_cost, by_smaller_class=not is_dual)
-        if not is_dual:
+        if self._by_newton(is_dual):
             return newton.solve(data, problems, max_iter=self.max_iter, verbose=verbose)
         return dual_cd.solve_svc(
             data,
@@ -245,13 +248,13 @@ class LinearSVR(LinearFit, _SklearnLinearSVR):
         ValueError
             For invalid input, or parameters that no solver takes together.
         """
-        self._require_cpu()
         self._check_numbers()
         if self.epsilon < 0.0:
             raise ValueError(f"epsilon must not be negative (p < 0); got {self.epsilon!r}.")
         with unchanged_on_error(self):
             X, y = check_X_y(self, X, y, reset=True)
             is_dual = self._is_dual(X, "l2", "ovr")
+            self._require_cpu("dual_cd" if is_dual else "newton")
             y = np.asarray(y, dtype=np.float64).ravel()
             seed = self._seed()
             data = self._data(X, y, checked_weights(sample_weight, X))

@@ -13,6 +13,7 @@ from sklearn.utils.validation import _check_sample_weight
 from fastml._config import get_config
 from fastml._log import log_ran
 from fastml._validation import for_kernels, raise_if_not_finite
+from fastml.kernels import for_device
 from fastml.kernels.linear_data import Data
 from fastml.solvers._models import Solution
 from fastml.svm._base import MAX_SEED
@@ -32,17 +33,23 @@ class LinearFit:
     fit_intercept: Any
     max_iter: Any
 
-    def _require_cpu(self) -> None:
+    def _require_cpu(self, family: str) -> None:
         """An explicit "cuda" is not quietly overruled.
+
+        Parameters
+        ----------
+        family : {"dual_cd", "newton"}
+            Of the kernels that the fit needs.
 
         Raises
         ------
         RuntimeError
         """
         if get_config()["device"] == "cuda":
+            reason = getattr(for_device("reference"), family).LEFT_OUT["cuda"]
             raise RuntimeError(
-                f"{type(self).__name__} runs on the CPU only: coordinate descent is a chain of short steps, which "
-                "leaves a GPU idle. Use fastml.set_config(device='auto') or device='cpu'."
+                f"{type(self).__name__} runs on the CPU only. Its solver, {family}, has no CUDA kernels: {reason}. Use "
+                "fastml.set_config(device='auto') or device='cpu'."
             )
 
     def _check_numbers(self) -> None:

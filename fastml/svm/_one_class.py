@@ -78,8 +78,8 @@ class OneClassSVM(SingleFunction, _sklearn.OneClassSVM):
     def _problem(self, rows, target, weights):
         return _problems.one_class(rows, weights, self.nu)
 
-    def _coefficients(self, problem, solution):
-        return solution.alpha
+    def _coefficients(self, alpha):
+        return alpha
 
     def _dense_predict(self, X):
         return np.where(self._values(X) > 0, 1, -1)

@@ -18,6 +18,8 @@ from fastml.svm._one_vs_one import pair_indices
 N_FOLDS = 5
 # Of the pairwise probabilities, whose coupling would be singular at 0 and 1.
 MIN_PROBABILITY = 1e-7
+# Newton steps of a sigmoid's fit at most, in LIBSVM too.
+MAX_STEPS = 100
 
 
 def draw_folds(n, random_state):
@@ -28,7 +30,7 @@ def draw_folds(n, random_state):
     return folds
 
 
-def fit_sigmoid(values, positive, max_iter=100):
+def fit_sigmoid(values, positive):
     """A and B of P(positive | value) = 1 / (1 + exp(A value + B)), by Newton steps with backtracking.
 
     Parameters
@@ -36,7 +38,6 @@ def fit_sigmoid(values, positive, max_iter=100):
     values : ndarray of float64, shape (n,)
         Decision values of rows that were not trained on.
     positive : ndarray of bool, shape (n,)
-    max_iter : int
 
     Returns
     -------
@@ -52,7 +53,7 @@ def fit_sigmoid(values, positive, max_iter=100):
     target = np.where(positive, (n_positive + 1.0) / (n_positive + 2.0), 1.0 / (n_negative + 2.0))
     A, B = 0.0, np.log((n_negative + 1.0) / (n_positive + 1.0))
     loss = _cross_entropy(A * values + B, target)
-    for _ in range(max_iter):
+    for _ in range(MAX_STEPS):
         p = expit(-(A * values + B))
         slope = target - p
         gradient_A, gradient_B = values @ slope, slope.sum()

@@ -46,9 +46,9 @@ def nu_svr(rows, target, C, nu):
     return Problem(np.tile(rows, 2), _up_and_down(len(rows)), p, np.tile(C, 2), np.tile(half, 2), nu=True)
 
 
-def regression_coefficients(problem, solution):
+def regression_coefficients(alpha):
     """Of every row: what pulls up less what pulls down."""
-    up, down = solution.alpha.reshape(2, -1)
+    up, down = alpha.reshape(2, -1)
     return up - down
 
 

@@ -27,6 +27,7 @@ class SVC(KernelClassifier, _sklearn.SVC):
     gamma : {"scale", "auto"} or float, default="scale"
     coef0 : float, default=0.0
     shrinking : bool, default=True
+        Without effect: it would cost more than it spares.
     probability : bool, default="deprecated"
         Whether to fit sigmoids on 5 folds for ``predict_proba``. What is trained on four of them starts from the
         solution of all rows and ends by the same ``tol``: it depends on the rows held out as far as ``tol`` lets
@@ -107,6 +108,7 @@ class NuSVC(KernelClassifier, _sklearn.NuSVC):
     gamma : {"scale", "auto"} or float, default="scale"
     coef0 : float, default=0.0
     shrinking : bool, default=True
+        Without effect: it would cost more than it spares.
     probability : bool, default="deprecated"
     tol : float, default=1e-3
     cache_size : float, default=200

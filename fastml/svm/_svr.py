@@ -39,8 +39,8 @@ class KernelRegressor(SingleFunction):
         self._warn_if_stopped()
         return self
 
-    def _coefficients(self, problem, solution):
-        return _problems.regression_coefficients(problem, solution)
+    def _coefficients(self, alpha):
+        return _problems.regression_coefficients(alpha)
 
 
 @with_own_fit

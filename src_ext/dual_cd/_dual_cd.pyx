@@ -16,12 +16,6 @@ cnp.import_array()
 
 include "../linear/linear_binding.pxi"
 
-cdef extern from "shares.h":
-    ctypedef struct linear_queue:
-        pass
-    void linear_queue_fill(linear_queue *, Py_ssize_t n) noexcept nogil
-    Py_ssize_t linear_queue_take(linear_queue *) noexcept nogil
-
 cdef extern from "dual_cd.h":
     ctypedef struct cd_record:
         double intercept
@@ -44,21 +38,23 @@ cdef extern from "dual_cd.h":
 
     ctypedef void (*cd_advance)(const linear_data *, cd_model *, double work) noexcept nogil
 
-    int CD_HINGE, CD_SQUARED_HINGE, CD_SVR, CD_SQUARED_SVR, CD_CRAMMER_SINGER, CD_L1, CD_LOGISTIC_DUAL, CD_LOGISTIC_L1
+    enum:
+        CD_HINGE, CD_SQUARED_HINGE, CD_SVR, CD_SQUARED_SVR, CD_CRAMMER_SINGER, CD_L1, CD_LOGISTIC_DUAL, CD_LOGISTIC_L1
+        CD_N_LOOPS
 
     ctypedef struct cd_variant:
-        cd_advance loops[8]
+        cd_advance loops[CD_N_LOOPS]
         void (*sq_norms)(const linear_data *, double *) noexcept nogil
 
     ctypedef struct cd_kernels:
-        const cd_variant *dense_f32
+        const cd_variant *variants[6]
 
     const cd_kernels *CD_KERNELS(int level) nogil
 
 if MODEL.itemsize != sizeof(cd_record):
     raise ImportError("The compiled kernels are not of this version of fastml.kernels.dual_cd_state; build again.")
 
-cdef const cd_variant **VARIANTS = <const cd_variant **> CD_KERNELS(LEVEL)
+cdef const cd_kernels *KERNELS = CD_KERNELS(LEVEL)
 
 
 cdef struct Shared:
@@ -129,7 +125,7 @@ cdef void advance(int loop, Variant variant, linear_data *data, list models, dou
     cdef Py_ssize_t n_models = len(models), k
     cdef int n_shares = <int> min(n_threads, n_models), reserved
     scratch = None
-    shared.run = VARIANTS[<int> variant].loops[loop]
+    shared.run = KERNELS.variants[<int> variant].loops[loop]
     shared.data = data
     shared.work = work
     shared.models = <cd_model *> malloc(n_models * sizeof(cd_model))
@@ -214,7 +210,7 @@ def sq_norms(X, double bias):
     cdef double *c_norms = <double *> cnp.PyArray_DATA(<cnp.ndarray> norms)
     c_data.bias = bias
     with nogil:
-        VARIANTS[<int> variant].sq_norms(&c_data, c_norms)
+        KERNELS.variants[<int> variant].sq_norms(&c_data, c_norms)
     return norms
 
 
@@ -251,7 +247,7 @@ def transposed_csr(X, double bias):
     new_data = np.empty(n_all, X.data.dtype)
     new_indices = np.empty(n_all, index)
     new_indptr = np.zeros(n_columns + 1 + (bias != 0.0), index)
-    np.cumsum(np.bincount(indices[:n_values], minlength=n_columns), out=new_indptr[1 : n_columns + 1])
+    np.cumsum(np.bincount(indices, minlength=n_columns), out=new_indptr[1 : n_columns + 1])
     _scatter(X.data, indices, old_indptr, new_data, new_indices, new_indptr[:n_columns].copy())
     if bias:
         new_indptr[n_columns + 1] = n_all

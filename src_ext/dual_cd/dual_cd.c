@@ -8,6 +8,6 @@
 #include "instances.h"
 
 const cd_kernels FASTML_AT_LEVEL(cd_kernels) = {
-    &variant_dense_f32,   &variant_dense_f64,   &variant_csr_f32_i32,
-    &variant_csr_f32_i64, &variant_csr_f64_i32, &variant_csr_f64_i64,
+    {&variant_dense_f32, &variant_dense_f64, &variant_csr_f32_i32, &variant_csr_f32_i64, &variant_csr_f64_i32,
+     &variant_csr_f64_i64},
 };

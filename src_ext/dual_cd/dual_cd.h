@@ -58,7 +58,7 @@ typedef struct {
 } cd_variant;
 
 typedef struct {
-    const cd_variant *dense_f32, *dense_f64, *csr_f32_i32, *csr_f32_i64, *csr_f64_i32, *csr_f64_i64;
+    const cd_variant *variants[6]; /* dense f32, f64; CSR f32 i32, i64; CSR f64 i32, i64 */
 } cd_kernels;
 
 FASTML_DECLARE(cd_kernels, cd_kernels);

@@ -24,10 +24,9 @@ typedef struct {
 
 #ifdef DENSE
 INLINE vec_f64 OF(cost_of_losses, VARIANT)(vec_f64 signed_cost, vec_f64 residual) {
-    typedef int64_t vec_i64 __attribute__((vector_size(VEC_BYTES)));
-    vec_i64 has_loss = (vec_i64)(signed_cost * residual > 0.0);
-    const vec_i64 magnitude = (vec_i64){0} + INT64_MAX;
-    return (vec_f64)((vec_i64)signed_cost & magnitude & has_loss);
+    bits_f64 has_loss = signed_cost * residual > 0.0;
+    const bits_f64 magnitude = (bits_f64){0} + INT64_MAX;
+    return (vec_f64)((bits_f64)signed_cost & magnitude & has_loss);
 }
 #endif
 

@@ -1,7 +1,7 @@
 """Binding of the Gram kernels: rows laid out once, blocks of the kernel matrix by ranges of columns on threads."""
 
 cimport numpy as cnp
-from libc.stdint cimport int32_t, int64_t, uint16_t, uintptr_t
+from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint16_t, uintptr_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 from fastml.kernels.cpu cimport _runtime

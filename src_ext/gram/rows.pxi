@@ -8,6 +8,8 @@ ctypedef fused real_number:
 def compressed(rows):
     """Dense rows as a CSR matrix of their non-zeros."""
     cdef int real = real_type(rows, "rows")
+    if rows.size > INT32_MAX:
+        raise ValueError(f"rows of more than {INT32_MAX} values cannot be compressed; got {rows.size}.")
     checked(rows, real, "rows")
     indptr = np.zeros(len(rows) + 1, np.int32)
     cdef int32_t *starts = <int32_t *> cnp.PyArray_DATA(<cnp.ndarray> indptr)

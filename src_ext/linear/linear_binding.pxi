@@ -1,4 +1,5 @@
-# What the bindings of the linear families share: an array's checks, and the C struct of a Data.
+# What the bindings of the linear families share: an array's checks, the C struct of a Data, and the
+# queue of models.
 
 cdef extern from "linear_data.h":
     ctypedef struct linear_data:
@@ -11,6 +12,12 @@ cdef extern from "linear_data.h":
         const double *value
         const double *sample_weight
         const double *sq_norm
+
+cdef extern from "shares.h":
+    ctypedef struct linear_queue:
+        pass
+    void linear_queue_fill(linear_queue *, Py_ssize_t n) noexcept nogil
+    Py_ssize_t linear_queue_take(linear_queue *) noexcept nogil
 
 # In the order of the C tables of kernels.
 cdef enum Variant:

@@ -16,12 +16,6 @@ cnp.import_array()
 
 include "../linear/linear_binding.pxi"
 
-cdef extern from "shares.h":
-    ctypedef struct linear_queue:
-        pass
-    void linear_queue_fill(linear_queue *, Py_ssize_t n) noexcept nogil
-    Py_ssize_t linear_queue_take(linear_queue *) noexcept nogil
-
 cdef extern from "newton.h":
     ctypedef struct nt_record:
         int64_t logistic

@@ -17,12 +17,6 @@ cnp.import_array()
 
 include "../linear/linear_binding.pxi"
 
-cdef extern from "shares.h":
-    ctypedef struct linear_queue:
-        pass
-    void linear_queue_fill(linear_queue *, Py_ssize_t n) noexcept nogil
-    Py_ssize_t linear_queue_take(linear_queue *) noexcept nogil
-
 ctypedef double (*custom_function)(double, double) noexcept nogil
 
 cdef extern from "sag.h":

@@ -35,9 +35,6 @@ INLINE vec_f64 atanh_series_f64(vec_f64 t) {
 #define BITS OF(bits, KIND)
 #define CONSTANT(name) OF(name, KIND)
 
-/* a where `mask` holds, else b. */
-INLINE VEC OF(select, KIND)(BITS mask, VEC a, VEC b) { return (VEC)(((BITS)a & mask) | ((BITS)b & ~mask)); }
-
 /* Of positive, finite, normal x. */
 INLINE VEC OF(log, KIND)(VEC x) {
     /* x = 2^n m with m in [sqrt(1/2), sqrt(2)). */

@@ -150,7 +150,16 @@ DEFINE_UP_TO(f32, float)
 DEFINE_UP_TO(f64, double)
 #undef DEFINE_UP_TO
 
-/* at_least: the larger of two, at_most: the smaller; a NaN in x stays one. */
+/* a where `mask` holds, else b. */
+#define DEFINE_SELECT(kind)                                                                                  \
+    INLINE vec_##kind select_##kind(bits_##kind mask, vec_##kind a, vec_##kind b) {                          \
+        return (vec_##kind)(((bits_##kind)a & mask) | ((bits_##kind)b & ~mask));                             \
+    }
+DEFINE_SELECT(f32)
+DEFINE_SELECT(f64)
+#undef DEFINE_SELECT
+
+/* at_least: the larger of two, at_most: the smaller; a NaN in x stays one, in bound it counts for nothing. */
 #if defined(__AVX512F__)
 INLINE vec_f32 at_least_f32(vec_f32 bound, vec_f32 x) { return (vec_f32)_mm512_max_ps(bound, x); }
 INLINE vec_f64 at_least_f64(vec_f64 bound, vec_f64 x) { return (vec_f64)_mm512_max_pd(bound, x); }
@@ -169,12 +178,10 @@ INLINE vec_f64 at_most_f64(vec_f64 bound, vec_f64 x) { return (vec_f64)_mm_min_p
 #else
 #define DEFINE_BOUNDS(kind)                                                                                  \
     INLINE vec_##kind at_least_##kind(vec_##kind bound, vec_##kind x) {                                      \
-        bits_##kind taken = bound > x;                                                                       \
-        return (vec_##kind)((taken & (bits_##kind)bound) | (~taken & (bits_##kind)x));                       \
+        return select_##kind(bound > x, bound, x);                                                           \
     }                                                                                                        \
     INLINE vec_##kind at_most_##kind(vec_##kind bound, vec_##kind x) {                                       \
-        bits_##kind taken = bound < x;                                                                       \
-        return (vec_##kind)((taken & (bits_##kind)bound) | (~taken & (bits_##kind)x));                       \
+        return select_##kind(bound < x, bound, x);                                                           \
     }
 DEFINE_BOUNDS(f32)
 DEFINE_BOUNDS(f64)

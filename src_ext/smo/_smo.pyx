@@ -30,6 +30,7 @@ cdef extern from "smo.h":
         int64_t n_updates
         double violation
         int stop
+        size_t lacking_bytes
 
     ctypedef struct smo_variables:
         const double *decision
@@ -70,8 +71,10 @@ cdef extern from "smo.h":
 
     const smo_kernels *SMO_KERNELS(int level) nogil
     Py_ssize_t smo_select(
-        const smo_variables *, int32_t *working_set, Py_ssize_t n_kept, Py_ssize_t size, double *violation
+        const smo_variables *, int32_t *working_set, Py_ssize_t n_kept, Py_ssize_t size, void *scratch,
+        double *violation
     ) noexcept nogil
+    size_t smo_select_scratch(Py_ssize_t n_variables, Py_ssize_t n_kept, Py_ssize_t size) noexcept nogil
 
 cdef const smo_kernels *KERNELS = SMO_KERNELS(LEVEL)
 
@@ -84,8 +87,15 @@ cdef dict STOPS = {
 cdef Py_ssize_t SHARE_COLUMNS = 8192
 
 
-cdef void *vector(array, int type_number, Py_ssize_t n, str name) except? NULL:
-    """Data of a contiguous vector of n elements."""
+cdef void *allocated(size_t n_bytes, str purpose) except NULL:
+    cdef void *memory = malloc(n_bytes + 1)
+    if memory == NULL:
+        raise MemoryError(f"{n_bytes} bytes for {purpose} could not be allocated.")
+    return memory
+
+
+cdef void *vector(array, int type_number, Py_ssize_t n, str name, bint changes=False) except? NULL:
+    """Data of a contiguous vector of n elements; changes: C writes to it."""
     cdef cnp.ndarray checked = array
     if (
         not cnp.PyArray_EquivTypenums(cnp.PyArray_TYPE(checked), type_number)
@@ -95,7 +105,15 @@ cdef void *vector(array, int type_number, Py_ssize_t n, str name) except? NULL:
         raise TypeError(
             f"{name} must be contiguous, of {n} {expected}; got {checked.dtype}, shape {array.shape}."
         )
+    if changes:
+        must_be_writeable(checked, name)
     return cnp.PyArray_DATA(checked)
+
+
+cdef int must_be_writeable(cnp.ndarray array, str name) except -1:
+    if not cnp.PyArray_ISWRITEABLE(array):
+        raise ValueError(f"{name} is read-only, but its values are to change.")
+    return 0
 
 
 cdef const int32_t *positions(array, Py_ssize_t n, Py_ssize_t limit, str name) except? NULL:
@@ -113,7 +131,7 @@ cdef const int32_t *positions(array, Py_ssize_t n, Py_ssize_t limit, str name) e
     return data
 
 
-cdef cnp.ndarray kernel_rows(array):
+cdef cnp.ndarray kernel_rows(array, str name):
     """A matrix of kernel values with contiguous rows."""
     cdef cnp.ndarray K = array
     if (
@@ -122,7 +140,7 @@ cdef cnp.ndarray kernel_rows(array):
         or (K.shape[0] > 0 and K.shape[1] > 1 and K.strides[1] != K.itemsize)
         or K.strides[0] % K.itemsize
     ):
-        raise TypeError(f"K must be a matrix of float32 or float64 with contiguous rows; got {K.dtype}.")
+        raise TypeError(f"{name} must be a matrix of float32 or float64 with contiguous rows; got {K.dtype}.")
     return K
 
 
@@ -142,8 +160,10 @@ cdef void solve_share(void *context, int share, int n_shares) noexcept nogil:
 
 cdef bint fill_block(smo_block *block, given, double tol, int64_t max_updates, bint nu) except -1:
     """The C struct of a block; whether its kernel values are float32."""
-    cdef cnp.ndarray K = kernel_rows(given.K)
+    cdef cnp.ndarray K = kernel_rows(given.K, "K")
     cdef Py_ssize_t n = len(given.alpha)
+    if n == 0:
+        raise ValueError("A block must have variables.")
     if K.shape[0] != K.shape[1]:
         raise ValueError(f"K must be square; got shape {given.K.shape}.")
     block.K = cnp.PyArray_DATA(K)
@@ -152,8 +172,8 @@ cdef bint fill_block(smo_block *block, given, double tol, int64_t max_updates, b
     block.n = n
     block.y = <const double *> vector(given.y, cnp.NPY_FLOAT64, n, "y")
     block.C = <const double *> vector(given.C, cnp.NPY_FLOAT64, n, "C")
-    block.alpha = <double *> vector(given.alpha, cnp.NPY_FLOAT64, n, "alpha")
-    block.gradient = <double *> vector(given.gradient, cnp.NPY_FLOAT64, n, "gradient")
+    block.alpha = <double *> vector(given.alpha, cnp.NPY_FLOAT64, n, "alpha", changes=True)
+    block.gradient = <double *> vector(given.gradient, cnp.NPY_FLOAT64, n, "gradient", changes=True)
     block.tol = tol
     block.max_updates = max_updates
     block.nu = nu
@@ -168,9 +188,7 @@ def solve_blocks(blocks, double tol, int64_t max_updates, bint nu, int n_threads
     shared.n = len(blocks)
     if not shared.n:
         return []
-    shared.blocks = <smo_block *> malloc(shared.n * (sizeof(smo_block) + 1))
-    if not shared.blocks:
-        raise MemoryError(f"no memory for {shared.n} blocks")
+    shared.blocks = <smo_block *> allocated(shared.n * (sizeof(smo_block) + 1), f"{shared.n} blocks")
     shared.is_single = <char *> (shared.blocks + shared.n)
     try:
         for k in range(shared.n):
@@ -181,7 +199,10 @@ def solve_blocks(blocks, double tol, int64_t max_updates, bint nu, int n_threads
             _runtime.release(reserved)
         for k in range(shared.n):
             if shared.blocks[k].stop == SMO_NO_MEMORY:
-                raise MemoryError(f"no memory for the rows of a block of {shared.blocks[k].n} variables")
+                raise MemoryError(
+                    f"{shared.blocks[k].lacking_bytes} bytes for a block of {shared.blocks[k].n} variables could not "
+                    "be allocated."
+                )
         return [
             Solved(shared.blocks[k].n_updates, shared.blocks[k].violation, STOPS[shared.blocks[k].stop])
             for k in range(shared.n)
@@ -204,11 +225,12 @@ cdef void product_share(void *context, int share, int n_shares) noexcept nogil:
 def add_rows(decision, K, slots, coefficients, int n_threads):
     """See ``fastml.kernels.reference.smo.add_rows``; ``n_threads`` share the columns."""
     cdef Product shared
-    cdef cnp.ndarray rows = kernel_rows(K)
+    cdef cnp.ndarray rows = kernel_rows(K, "K")
     cdef int n_shares, reserved
     shared.product.n_columns = rows.shape[1]
     shared.product.n_rows = len(coefficients)
-    shared.product.decision = <double *> vector(decision, cnp.NPY_FLOAT64, rows.shape[1], "decision")
+    shared.product.decision = <double *> vector(
+        decision, cnp.NPY_FLOAT64, rows.shape[1], "decision", changes=True)
     shared.product.K = cnp.PyArray_DATA(rows)
     shared.product.K_stride = rows.strides[0] // rows.itemsize
     shared.product.slots = positions(slots, shared.product.n_rows, rows.shape[0], "slots")
@@ -240,7 +262,7 @@ cdef void gather_share(void *context, int share, int n_shares) noexcept nogil:
 def gather(K, slots, columns, out, int n_threads):
     """See ``fastml.kernels.reference.smo.gather``; ``n_threads`` share the rows."""
     cdef Gather shared
-    cdef cnp.ndarray rows = kernel_rows(K), target = kernel_rows(out)
+    cdef cnp.ndarray rows = kernel_rows(K, "K"), target = kernel_rows(out, "out")
     cdef bint single = cnp.PyArray_TYPE(rows) == cnp.NPY_FLOAT32
     cdef int reserved
     shared.n_rows = len(slots)
@@ -252,6 +274,7 @@ def gather(K, slots, columns, out, int n_threads):
         raise TypeError(
             f"out must be of {K.dtype}, shape {(len(slots), len(columns))}; got {out.dtype}, {out.shape}."
         )
+    must_be_writeable(target, "out")
     shared.gather.slots = positions(slots, shared.n_rows, rows.shape[0], "slots")
     shared.gather.columns = positions(columns, shared.gather.n_columns, rows.shape[1], "columns")
     shared.gather.K = cnp.PyArray_DATA(rows)
@@ -282,8 +305,8 @@ def select(decision, index, y, p, C, alpha, kept, Py_ssize_t size, bint nu):
     variables.alpha = <const double *> vector(alpha, cnp.NPY_FLOAT64, n, "alpha")
     variables.nu = nu
     cdef int32_t *chosen = <int32_t *> cnp.PyArray_DATA(<cnp.ndarray> working_set)
+    cdef void *scratch = allocated(smo_select_scratch(n, n_kept, size), f"the choice of {size} of {n} variables")
     with nogil:
-        n_chosen = smo_select(&variables, chosen, n_kept, size, &violation)
-    if n_chosen < 0:
-        raise MemoryError(f"no memory to choose {size} variables of {n}")
+        n_chosen = smo_select(&variables, chosen, n_kept, size, scratch, &violation)
+        free(scratch)
     return working_set[:n_chosen], violation

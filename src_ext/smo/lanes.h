@@ -4,52 +4,35 @@
 
 #include "vector.h"
 
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
-
-typedef int64_t vec_i64 __attribute__((vector_size(VEC_BYTES)));
-typedef int32_t vec_i32 __attribute__((vector_size(VEC_BYTES)));
 /* As many floats as a vector has doubles. */
 typedef float half_f32 __attribute__((vector_size(VEC_BYTES / 2)));
 typedef float mem_half_f32 __attribute__((vector_size(VEC_BYTES / 2), aligned(4), may_alias));
 
 #if defined(__AVX512F__)
-INLINE void keep_less(vec_f64 v, vec_i64 at, vec_f64 *best, vec_i64 *best_at) {
+INLINE void keep_less(vec_f64 v, bits_f64 at, vec_f64 *best, bits_f64 *best_at) {
     __mmask8 less = _mm512_cmp_pd_mask((__m512d)v, (__m512d)*best, _CMP_LT_OQ);
     *best = (vec_f64)_mm512_mask_mov_pd((__m512d)*best, less, (__m512d)v);
-    *best_at = (vec_i64)_mm512_mask_mov_epi64((__m512i)*best_at, less, (__m512i)at);
+    *best_at = (bits_f64)_mm512_mask_mov_epi64((__m512i)*best_at, less, (__m512i)at);
 }
-INLINE void keep_greater(vec_f32 v, vec_i32 at, vec_f32 *best, vec_i32 *best_at) {
+INLINE void keep_greater(vec_f32 v, bits_f32 at, vec_f32 *best, bits_f32 *best_at) {
     __mmask16 greater = _mm512_cmp_ps_mask((__m512)v, (__m512)*best, _CMP_GT_OQ);
     *best = (vec_f32)_mm512_mask_mov_ps((__m512)*best, greater, (__m512)v);
-    *best_at = (vec_i32)_mm512_mask_mov_epi32((__m512i)*best_at, greater, (__m512i)at);
+    *best_at = (bits_f32)_mm512_mask_mov_epi32((__m512i)*best_at, greater, (__m512i)at);
 }
-/* The second where one is not a number. */
-INLINE vec_f32 max_f32(vec_f32 a, vec_f32 b) { return (vec_f32)_mm512_max_ps((__m512)a, (__m512)b); }
-INLINE vec_f32 min_f32(vec_f32 a, vec_f32 b) { return (vec_f32)_mm512_min_ps((__m512)a, (__m512)b); }
 /* b^2 / a, to 14 bits of 1 / a: one of two nearly equal partners may win for the other. */
 INLINE vec_f32 score_f32(vec_f32 b, vec_f32 a) { return b * b * (vec_f32)_mm512_rcp14_ps((__m512)a); }
 INLINE half_f32 narrow(vec_f64 v) { return (half_f32)_mm512_cvtpd_ps((__m512d)v); }
 INLINE vec_f64 widen(half_f32 v) { return (vec_f64)_mm512_cvtps_pd((__m256)v); }
 #else
-INLINE void keep_less(vec_f64 v, vec_i64 at, vec_f64 *best, vec_i64 *best_at) {
-    vec_i64 less = v < *best;
-    *best = (vec_f64)((less & (vec_i64)v) | (~less & (vec_i64)*best));
+INLINE void keep_less(vec_f64 v, bits_f64 at, vec_f64 *best, bits_f64 *best_at) {
+    bits_f64 less = v < *best;
+    *best = select_f64(less, v, *best);
     *best_at = (less & at) | (~less & *best_at);
 }
-INLINE void keep_greater(vec_f32 v, vec_i32 at, vec_f32 *best, vec_i32 *best_at) {
-    vec_i32 greater = v > *best;
-    *best = (vec_f32)((greater & (vec_i32)v) | (~greater & (vec_i32)*best));
+INLINE void keep_greater(vec_f32 v, bits_f32 at, vec_f32 *best, bits_f32 *best_at) {
+    bits_f32 greater = v > *best;
+    *best = select_f32(greater, v, *best);
     *best_at = (greater & at) | (~greater & *best_at);
-}
-INLINE vec_f32 max_f32(vec_f32 a, vec_f32 b) {
-    vec_i32 greater = a > b;
-    return (vec_f32)((greater & (vec_i32)a) | (~greater & (vec_i32)b));
-}
-INLINE vec_f32 min_f32(vec_f32 a, vec_f32 b) {
-    vec_i32 less = a < b;
-    return (vec_f32)((less & (vec_i32)a) | (~less & (vec_i32)b));
 }
 INLINE vec_f32 score_f32(vec_f32 b, vec_f32 a) { return b * b / a; }
 INLINE half_f32 narrow(vec_f64 v) { return __builtin_convertvector(v, half_f32); }

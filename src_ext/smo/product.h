@@ -1,26 +1,22 @@
 /* What is done with kept kernel rows: products, parts of them. REAL, KIND: the type of kernel values.
  *
- * The product is bound by memory: each kernel value is read once. ROWS rows go together, so that the decision
- * values, in the L1 cache, are loaded and stored once for all of them.
+ * The product is bound by memory: each kernel value is read once. SMO_ROWS rows go together, so that the
+ * decision values, in the L1 cache, are loaded and stored once for all of them.
  */
 #include "lanes.h"
 
-#ifndef SMO_NAME
-#define SMO_PASTE_(a, b) a##_##b
-#define SMO_PASTE(a, b) SMO_PASTE_(a, b)
-#define SMO_NAME(name) SMO_PASTE(name, KIND)
-enum { SMO_ROWS = 8, SMO_COLUMNS = 2048 };
-#endif
+#define SMO_ROWS 8
+#define SMO_COLUMNS 2048
 
 /* decision[0..n-1] += sum over SMO_ROWS rows, each row's first element given. */
-SHARED void SMO_NAME(add_few)(double *restrict decision, const REAL *const rows[SMO_ROWS],
+SHARED void OF(add_few, KIND)(double *restrict decision, const REAL *const rows[SMO_ROWS],
                               const double coefficients[SMO_ROWS], ptrdiff_t n) {
     ptrdiff_t c = 0;
     for (; c + LANES_f64 <= n; c += LANES_f64) {
         vec_f64 even = *(mem_f64 *)(decision + c), odd = {0};
         for (int r = 0; r < SMO_ROWS; r += 2) {
-            even += coefficients[r] * SMO_NAME(strip)(rows[r] + c);
-            odd += coefficients[r + 1] * SMO_NAME(strip)(rows[r + 1] + c);
+            even += coefficients[r] * OF(strip, KIND)(rows[r] + c);
+            odd += coefficients[r + 1] * OF(strip, KIND)(rows[r + 1] + c);
         }
         *(mem_f64 *)(decision + c) = even + odd;
     }
@@ -34,7 +30,7 @@ SHARED void SMO_NAME(add_few)(double *restrict decision, const REAL *const rows[
     }
 }
 
-static void SMO_NAME(add_rows)(const smo_product *product, ptrdiff_t first, ptrdiff_t last) {
+static void OF(add_rows, KIND)(const smo_product *product, ptrdiff_t first, ptrdiff_t last) {
     const REAL *K = product->K;
     for (ptrdiff_t c = first; c < last; c += SMO_COLUMNS) {
         ptrdiff_t width = last - c < SMO_COLUMNS ? last - c : SMO_COLUMNS;
@@ -48,12 +44,12 @@ static void SMO_NAME(add_rows)(const smo_product *product, ptrdiff_t first, ptrd
                 rows[r] = K + slot * product->K_stride + c;
                 coefficients[r] = row == j + r ? product->coefficients[row] : 0.0;
             }
-            SMO_NAME(add_few)(product->decision + c, rows, coefficients, width);
+            OF(add_few, KIND)(product->decision + c, rows, coefficients, width);
         }
     }
 }
 
-static void SMO_NAME(gather)(const smo_gather *gather, ptrdiff_t first, ptrdiff_t last) {
+static void OF(gather, KIND)(const smo_gather *gather, ptrdiff_t first, ptrdiff_t last) {
     for (ptrdiff_t i = first; i < last; i++) {
         const REAL *from = (const REAL *)gather->K + gather->slots[i] * gather->K_stride;
         REAL *to = (REAL *)gather->out + i * gather->out_stride;

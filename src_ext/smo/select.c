@@ -2,7 +2,7 @@
 #include "smo.h"
 
 #include <math.h>
-#include <stdlib.h>
+#include <string.h>
 
 /* Candidates of one side (may grow, or may shrink) and one group: the best so far, worst on top (a binary
  * heap). */
@@ -11,6 +11,9 @@ typedef struct {
     int32_t *variable;
     ptrdiff_t n;
 } heap;
+
+/* Those that may grow, then those that may shrink, of either group. */
+enum { N_HEAPS = 4 };
 
 static void swap_entries(heap *h, ptrdiff_t a, ptrdiff_t b) {
     double key = h->key[a];
@@ -75,7 +78,7 @@ static bool may_shrink(const smo_variables *of, ptrdiff_t k) {
 /* The variables that pair with the best one of the other side, each into its heap; those in use are passed
  * over. */
 static void collect(const smo_variables *of, const bool *in_use, const double least[2],
-                    const double greatest[2], heap heaps[4], ptrdiff_t limit) {
+                    const double greatest[2], heap heaps[N_HEAPS], ptrdiff_t limit) {
     for (ptrdiff_t k = 0; k < of->n; k++) {
         int group = of->nu && of->y[k] < 0;
         double g = slope(of, k);
@@ -88,11 +91,12 @@ static void collect(const smo_variables *of, const bool *in_use, const double le
     }
 }
 
-static ptrdiff_t take_turns(heap heaps[4], bool *in_use, int32_t *working_set, ptrdiff_t n, ptrdiff_t size) {
-    ptrdiff_t next[4] = {0, 0, 0, 0};
-    for (int exhausted = 0; n < size && exhausted < 4;) {
+static ptrdiff_t take_turns(heap heaps[N_HEAPS], bool *in_use, int32_t *working_set, ptrdiff_t n,
+                            ptrdiff_t size) {
+    ptrdiff_t next[N_HEAPS] = {0};
+    for (int exhausted = 0; n < size && exhausted < N_HEAPS;) {
         exhausted = 0;
-        for (int h = 0; h < 4 && n < size; h++) {
+        for (int h = 0; h < N_HEAPS && n < size; h++) {
             while (next[h] < heaps[h].n && in_use[heaps[h].variable[next[h]]])
                 next[h]++;
             if (next[h] == heaps[h].n) {
@@ -121,32 +125,30 @@ static double largest_violation(const smo_variables *of, double least[2], double
     return fmax(greatest[0] - least[0], greatest[1] - least[1]);
 }
 
+size_t smo_select_scratch(ptrdiff_t n_variables, ptrdiff_t n_kept, ptrdiff_t size) {
+    /* All heaps could give the same variables. */
+    size_t limit = size > n_kept ? (size_t)(size - n_kept) : 0;
+    return N_HEAPS * limit * (sizeof(double) + sizeof(int32_t)) + (size_t)n_variables * sizeof(bool);
+}
+
 ptrdiff_t smo_select(const smo_variables *variables, int32_t *working_set, ptrdiff_t n_kept, ptrdiff_t size,
-                     double *violation) {
+                     void *scratch, double *violation) {
     double least[2], greatest[2];
     *violation = largest_violation(variables, least, greatest);
-    /* All four heaps could give the same `size` variables. */
     ptrdiff_t limit = size - n_kept;
     if (limit <= 0 || !(*violation > 0))
         return n_kept;
-    double *keys = malloc((size_t)limit * 4 * sizeof *keys);
-    int32_t *entries = malloc((size_t)limit * 4 * sizeof *entries);
-    bool *in_use = calloc((size_t)variables->n, sizeof *in_use);
-    if (!keys || !entries || !in_use) {
-        n_kept = -1;
-    } else {
-        heap heaps[4];
-        for (int h = 0; h < 4; h++)
-            heaps[h] = (heap){keys + h * limit, entries + h * limit, 0};
-        for (ptrdiff_t k = 0; k < n_kept; k++)
-            in_use[working_set[k]] = true;
-        collect(variables, in_use, least, greatest, heaps, limit);
-        for (int h = 0; h < 4; h++)
-            best_first(&heaps[h]);
-        n_kept = take_turns(heaps, in_use, working_set, n_kept, size);
-    }
-    free(keys);
-    free(entries);
-    free(in_use);
-    return n_kept;
+    double *keys = scratch;
+    int32_t *entries = (int32_t *)(keys + N_HEAPS * limit);
+    bool *in_use = (bool *)(entries + N_HEAPS * limit);
+    memset(in_use, 0, (size_t)variables->n * sizeof *in_use);
+    heap heaps[N_HEAPS];
+    for (int h = 0; h < N_HEAPS; h++)
+        heaps[h] = (heap){keys + h * limit, entries + h * limit, 0};
+    for (ptrdiff_t k = 0; k < n_kept; k++)
+        in_use[working_set[k]] = true;
+    collect(variables, in_use, least, greatest, heaps, limit);
+    for (int h = 0; h < N_HEAPS; h++)
+        best_first(&heaps[h]);
+    return take_turns(heaps, in_use, working_set, n_kept, size);
 }

@@ -29,6 +29,7 @@ typedef struct {
     int64_t n_updates;
     double violation;
     int stop;
+    size_t lacking_bytes; /* that memory was not to be had for: SMO_NO_MEMORY */
 } smo_block;
 
 /* One problem's variables, for the choice of a working set. */
@@ -73,9 +74,10 @@ typedef struct {
 FASTML_DECLARE(smo_kernels, smo_kernels);
 #define SMO_KERNELS(level) FASTML_SELECT(smo_kernels, level)
 
-/* The working set, `size` variables at most, of which the first n_kept are given; its size, or -1 where
-   memory lacks. The largest violation of all variables goes to *violation. */
+/* The working set, `size` variables at most, of which the first n_kept are given; its size. The largest
+   violation of all variables goes to *violation. scratch: smo_select_scratch bytes, aligned for doubles. */
 ptrdiff_t smo_select(const smo_variables *variables, int32_t *working_set, ptrdiff_t n_kept, ptrdiff_t size,
-                     double *violation);
+                     void *scratch, double *violation);
+size_t smo_select_scratch(ptrdiff_t n_variables, ptrdiff_t n_kept, ptrdiff_t size);
 
 #endif

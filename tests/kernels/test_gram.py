@@ -149,6 +149,7 @@ def computed(gram, problem, dtype=None, padding=0):
     prepared = gram.prepare(B, problem.kernel)
     assert prepared.shape == problem.B.shape
     assert prepared.dtype == problem.B.dtype
+    assert prepared.rows.shape == problem.B.shape
     assert prepared.nbytes >= 0
     gram.gram(A, prepared, problem.kernel, memory[:, : shape[1]], problem.n_threads)
     memory = arrays.fetch(memory)
@@ -270,6 +271,28 @@ def test_expansions(gram):
         assert_sums_close(expanded(gram, *arguments), problem, coef, starts)
 
     keeps_the_contract()
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("index", [None, np.int32])
+def test_expansions_of_a_kernel_of_the_users_own(gram, monkeypatch, dtype, index):
+    """By blocks of rows."""
+    slow = device_of(gram) != "cpu"  # a Python call for each value
+    n_a, n_b = (7, 9) if slow else (150, 90)
+    if device_of(gram) == "cpu":
+        monkeypatch.setattr(gram, "CUSTOM_BLOCK_BYTES", 1)
+    if device_of(gram) == "cuda":
+        monkeypatch.setattr(gram, "PIECE_BYTES", 1)
+    rng = np.random.default_rng(0)
+    A, B = (dense(rng, n, 5, dtype) for n in (n_a, n_b))
+    if index is not None:
+        A, B = (sparse(X, rng, 0.5, index) for X in (A, B))
+    coef, starts = rng.standard_normal((3, n_b)).astype(dtype), np.array([0, 4, 4, n_b], np.int64)
+    values = np.exp([-0.1 * np.abs(to_dense(B).astype("f8") - a).sum(axis=1) for a in to_dense(A)])
+    expected = np.stack([values[:, i:j] @ coef[:, i:j].T.astype("f8") for i, j in pairwise(starts)], axis=1)
+    kernel = KernelFunction("custom", function=Kernel(laplacian))
+    sums = expanded(gram, Problem(A, B, kernel, 2), coef, starts)
+    np.testing.assert_allclose(sums, expected, rtol=0, atol=1e-4 if dtype == "f4" else 1e-12)
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])

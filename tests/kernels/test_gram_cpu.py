@@ -93,7 +93,8 @@ def test_dense_rows_of_mostly_zeros_are_compressed(dtype, monkeypatch):
     B = np.where(rng.random((2_000, 123)) < 0.1, rng.standard_normal((2_000, 123)), 0.0).astype(dtype)
     compressed = gram.prepare(B, RBF)
     assert (compressed.method_name, compressed.shape) == ("table", B.shape)
-    assert compressed.nbytes >= 8 * np.count_nonzero(B)
+    assert len(compressed.rows.data) == np.count_nonzero(B)
+    assert compressed.nbytes == gram.prepare(compressed.rows, RBF).nbytes
     monkeypatch.setattr(gram, "COMPRESS_UP_TO", 0.0)
     dense = gram.prepare(B, RBF)
     assert dense.method_name == "dense"
@@ -103,6 +104,48 @@ def test_dense_rows_of_mostly_zeros_are_compressed(dtype, monkeypatch):
     assert_allclose(ours, theirs, rtol=0, atol=3e-6 if dtype == "f4" else 1e-13)
     with pytest.raises(TypeError, match="A must be dense"):
         gram.gram(random_csr(3, 123, 10, dtype), compressed, RBF, ours[:3])
+    with pytest.raises(ValueError, match="out must have 40 rows, as A has; got 41"):
+        gram.gram(B[:40], compressed, RBF, np.empty((41, len(B)), dtype))
+
+
+def mostly_zeros(n_rows, n_features, dtype=np.float64):
+    rng = np.random.default_rng(0)
+    return np.where(rng.random((n_rows, n_features)) < 0.05, 1.0, 0.0).astype(dtype)
+
+
+def test_rows_are_compressed_some_at_a_time(monkeypatch):
+    """The same values to the bit, in memory that the number of rows does not change."""
+    A, B = mostly_zeros(1000, 400), mostly_zeros(600, 400)
+    prepared, coef, starts = gram.prepare(B, RBF), np.ones((2, len(B))), np.array([0, 100, len(B)])
+    compressed, sizes = _gram.compressed, []
+
+    def counted(rows):
+        sizes.append(rows.nbytes)
+        return compressed(rows)
+
+    monkeypatch.setattr(_gram, "compressed", counted)
+    results = []
+    for block_bytes in (1 << 30, 64 * A[0].nbytes):
+        monkeypatch.setattr(gram, "COMPRESSED_BLOCK_BYTES", block_bytes)
+        values, sums = np.full((len(A), len(B)), 7.0), np.full((len(A), 2, 2), 7.0)
+        gram.gram(A, prepared, RBF, values)
+        gram.expansions(A, prepared, RBF, coef, starts, sums)
+        results.append((values, sums))
+    assert_array_equal(results[0][0], results[1][0])
+    assert_array_equal(results[0][1], results[1][1])
+    assert sizes[:2] == [A.nbytes] * 2
+    assert len(sizes[2:]) == 2 * 16
+    assert max(sizes[2:]) == 64 * A[0].nbytes
+
+
+def test_rows_that_int32_could_not_count_are_not_compressed():
+    """Of so many, a row more that is not as empty as the sample would be written past the end."""
+    for shape in ((2**16, 2**15), (1, 2**26)):
+        wide = np.broadcast_to(np.float32(0), shape)
+        assert not gram._is_mostly_zero(wide)
+        assert gram._is_mostly_zero(wide[:, : shape[1] // 2 - 1])
+    with pytest.raises(ValueError, match=f"rows of more than {2**31 - 1} values cannot be compressed"):
+        _gram.compressed(np.broadcast_to(np.float32(0), (2**16, 2**15)))
 
 
 def rows_in_blocks(dtype, n_features=100):

@@ -46,12 +46,12 @@ def problems(draw):
 
 
 def solved(advance, data, given_models, starts, has_room, logistic, max_iter):
-    models = [_model(problem, starts, *data.X.shape, 0.1, max_iter, logistic) for problem in given_models]
+    n_rows, n_features = data.X.shape
+    models = [
+        _model(problem, starts, n_rows, n_features + 1, 0.1, max_iter, logistic) for problem in given_models
+    ]
     for model in models:
-        size = data.X.shape[1] + 1
-        model.vectors = np.zeros((8, size + -size % 8))
-        model.partial = np.zeros((len(starts) - 1, size + -size % 8))
-        model.hessian = np.zeros((len(starts) - 1, size + -size % 8, size + -size % 8)) if has_room else None
+        model.hessian = model.hessian if has_room else None
     for _ in range(100_000):
         running = [model for model in models if not model.record["done"][0]]
         if not running:
@@ -131,7 +131,7 @@ def test_a_minimum_of_logistic_losses(device):
 def test_logistic_losses_far_from_the_boundary(device, margin):
     """exp is taken of nothing that overflows, and a large loss is its margin."""
     data = Data(np.array([[margin]]), np.array([1], np.int32), None, 0.0)
-    model = _model(Binary(1, 1.0, 1.0, tol=1.0), np.array([0, 1]), 1, 2, 0.0, 1, logistic=True)
+    model = _model(Binary(1, 1.0, 1.0, tol=1.0), np.array([0, 1]), 1, 2, 0.0, 1, True)
     model.vectors[0, 0] = 1.0
     for_device(device).newton.advance(data, [model], 1.0)
     assert model.record["finite"] == 1

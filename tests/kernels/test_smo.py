@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from fresh_interpreter import output_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis_profiles import examples
@@ -200,12 +201,23 @@ def test_no_pair_at_all(backend):
     assert solve_blocks(backend, [], 1e-3, 100, False) == []
 
 
-def test_values_that_are_not_finite_end_it(backend):
-    K = np.full((3, 3), np.nan)
-    y = np.array([1.0, -1.0, 1.0])
-    block = Block(K, None, y, np.ones(3), np.zeros(3), -y)
-    (solved,) = solve_blocks(backend, [block], 1e-3, 100, False)
-    assert solved.n_updates <= 100
+@pytest.mark.parametrize("nu", [False, True])
+@pytest.mark.parametrize(
+    ("K", "gradient"),
+    [
+        (np.full((4, 4), np.nan), np.array([-1.0, 1.0, -1.0, 1.0])),
+        # The violation is infinite, and what j promises is inf / inf.
+        (np.where(np.eye(4) > 0, np.inf, 1.0), np.array([-np.inf, np.inf, np.inf, -np.inf])),
+    ],
+    ids=["nan", "inf"],
+)
+def test_values_that_are_not_finite_end_it(backend, K, gradient, nu):
+    y, alpha = np.array([1.0, -1.0, 1.0, -1.0]), np.array([0.0, 0.0, 1.0, 1.0])
+    block = Block(K, None, y, np.ones(4), alpha, gradient)
+    with np.errstate(invalid="ignore"):
+        (solved,) = solve_blocks(backend, [block], 1e-3, 100, nu)
+    assert solved.stop is Stop.CONVERGED
+    assert ((block.alpha >= 0) & (block.alpha <= block.C)).all()
 
 
 def test_select(backend):
@@ -295,6 +307,12 @@ def test_updates_per_call(smo, sizes):
     assert n_updates >= 1
 
 
+def read_only(n):
+    zeros = np.zeros(n)
+    zeros.flags.writeable = False
+    return zeros
+
+
 @pytest.mark.parametrize(
     ("change", "error"),
     [
@@ -307,9 +325,50 @@ def test_updates_per_call(smo, sizes):
         ({"index": np.array([0, 1, 2, 4], np.int32)}, IndexError),
         ({"index": np.array([0, 1, 2, -1], np.int32)}, IndexError),
         ({"index": np.array([0, 1, 2, 3], np.int64)}, TypeError),
+        ({"alpha": read_only(4)}, ValueError),
+        ({"gradient": read_only(4)}, ValueError),
+        (dict.fromkeys(("y", "C", "alpha", "gradient"), np.zeros(0)), ValueError),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(change, error):
     block = Block(np.eye(4), None, np.ones(4), np.ones(4), np.zeros(4), np.zeros(4))._replace(**change)
     with pytest.raises(error):
         for_device("cpu").smo.solve_blocks([block], 1e-3, 10, False)
+
+
+def test_read_only_results_are_refused():
+    smo, one = for_device("cpu").smo, np.zeros(1, np.int32)
+    with pytest.raises(ValueError, match="decision is read-only"):
+        smo.add_rows(read_only(4), np.eye(4), one, np.ones(1))
+    with pytest.raises(ValueError, match="out is read-only"):
+        smo.gather(np.eye(4), one, one, read_only(1).reshape(1, 1))
+
+
+def test_memory_that_is_not_there():
+    """The error says how much was asked for."""
+    code = """
+import resource
+import numpy as np
+from fastml.kernels.cpu import smo
+from fastml.kernels.smo_block import Block
+n = 20_001
+y, zeros = np.ones(n), np.zeros(n)
+block = Block(np.broadcast_to(np.ones(n), (n, n)), None, y, y, zeros, zeros.copy())
+address_space = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (address_space + 500_000_000, resource.RLIM_INFINITY))
+for call in (
+    lambda: smo.solve_blocks([block], 1e-3, 1, False),
+    lambda: smo.select(zeros, None, y, y, y, zeros, [], 20_000_000, False),
+):
+    try:
+        call()
+    except MemoryError as error:
+        print(error)
+"""
+    of_block, of_choice = output_of(code).splitlines()
+    n_bytes, _, purpose = of_block.partition(" ")
+    assert int(n_bytes) >= 8 * 20_001**2
+    assert purpose == "bytes for a block of 20001 variables could not be allocated."
+    assert (
+        of_choice == "960020001 bytes for the choice of 20000000 of 20001 variables could not be allocated."
+    )

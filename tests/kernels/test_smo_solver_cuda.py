@@ -132,6 +132,22 @@ def test_all_problems_of_a_classifier_are_one_launch(cuda, monkeypatch):
     assert launches == [6]
 
 
+def test_memory_for_values_is_what_x_leaves_free(cuda, monkeypatch):
+    calls = []
+    for module, name in ((cuda.arrays, "send"), (cuda.smo, "value_bytes")):
+        original = getattr(module, name)
+
+        def recorded(value, original=original, name=name):
+            calls.append((name, value))
+            return original(value)
+
+        monkeypatch.setattr(module, name, recorded)
+    X, problems = one_vs_one(np.random.default_rng(4), 2, 12)
+    solve(X, problems, KernelFunction("rbf", 0.3), tol=TOL, device="cuda")
+    names = [name for name, _ in calls]
+    assert any(value is X for _, value in calls[: names.index("value_bytes")])
+
+
 def test_max_iter_ends_it_on_the_update(cuda):
     X, problems = one_vs_one(np.random.default_rng(4), 3, 24)
     for solution in solve(X, problems, KernelFunction("rbf", 0.3), tol=1e-3, max_iter=2, device="cuda"):

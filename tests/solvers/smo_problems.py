@@ -9,6 +9,9 @@ from fastml.solvers.smo import Problem
 # Enough for what converges at all within the time of a test.
 MAX_ITER = 200_000
 
+# Of the problems that have such.
+NU, EPSILON = 0.4, 0.1
+
 KINDS = ("svc", "svr", "nu_svc", "nu_svr", "one_class")
 
 
@@ -41,7 +44,7 @@ def fill_up(total, C):
     return np.clip(total - before, 0.0, C)
 
 
-def make_problem(kind, y, z, C, nu=0.4, epsilon=0.1):
+def make_problem(kind, y, z, C):
     """The dual problem of an estimator: y are class labels, z targets of regression, C bounds of each row."""
     n = len(y)
     once = np.arange(n, dtype=np.int32)
@@ -50,18 +53,18 @@ def make_problem(kind, y, z, C, nu=0.4, epsilon=0.1):
         case "svc":
             return Problem(once, y, -np.ones(n), C, np.zeros(n))
         case "svr":
-            p = np.concatenate([epsilon - z, epsilon + z])
+            p = np.concatenate([EPSILON - z, EPSILON + z])
             return Problem(twice, signs, p, np.concatenate([C, C]), np.zeros(2 * n))
         case "one_class":
-            return Problem(once, np.ones(n), np.zeros(n), C, fill_up(nu * C.sum(), C))
+            return Problem(once, np.ones(n), np.zeros(n), C, fill_up(NU * C.sum(), C))
         case "nu_svc":
             alpha = np.zeros(n)
             smaller = min(C[y > 0].sum(), C[y < 0].sum())
             for sign in (1.0, -1.0):
-                alpha[y == sign] = fill_up(nu * smaller, C[y == sign])
+                alpha[y == sign] = fill_up(NU * smaller, C[y == sign])
             return Problem(once, y, np.zeros(n), C, alpha, nu=True)
         case "nu_svr":
-            alpha = fill_up(nu * C.sum() / 2, C)
+            alpha = fill_up(NU * C.sum() / 2, C)
             return Problem(
                 twice,
                 signs,

@@ -8,6 +8,7 @@ from sklearn.svm import LinearSVC as SklearnLinearSVC
 from unchanged_estimator import assert_same_attributes, snapshot
 
 from fastml import _config
+from fastml.kernels import for_device
 from fastml.svm import LinearSVC, LinearSVR
 
 N_ROWS, N_FEATURES = 40, 6
@@ -95,10 +96,23 @@ def test_negative_epsilon():
         LinearSVR(epsilon=-0.1).fit(X, Y)
 
 
-def test_cuda_is_refused_by_name(monkeypatch):
+@pytest.mark.parametrize(
+    ("estimator", "family"),
+    [
+        (LinearSVC(), "newton"),
+        (LinearSVC(dual=True), "dual_cd"),
+        (LinearSVC(penalty="l1", dual=False), "dual_cd"),
+        (LinearSVC(multi_class="crammer_singer"), "dual_cd"),
+        (LinearSVR(dual=True), "dual_cd"),
+        (LinearSVR(loss="squared_epsilon_insensitive", dual=False), "newton"),
+    ],
+)
+def test_cuda_is_refused_with_the_solvers_reason(monkeypatch, estimator, family):
     monkeypatch.setitem(_config._process_options, "device", "cuda")
-    with pytest.raises(RuntimeError, match="LinearSVC runs on the CPU only"):
-        LinearSVC().fit(X, Y)
+    reason = getattr(for_device("reference"), family).LEFT_OUT["cuda"]
+    with pytest.raises(RuntimeError, match=f"{type(estimator).__name__} runs on the CPU only.*{reason}"):
+        estimator.fit(X, Y)
+    assert not hasattr(estimator, "coef_")
 
 
 INTERRUPTED = """

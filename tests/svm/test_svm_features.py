@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics.pairwise import linear_kernel, polynomial_kernel, rbf_kernel, sigmoid_kernel
 
 import fastml
-from fastml.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM, _decision
+from fastml.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM, _base, _decision
 from fastml.svm._one_vs_one import OneVsOne
 from fastml.svm._platt import couple, draw_folds, fit_sigmoid
 from fastml.svm._training import variance
@@ -115,15 +115,26 @@ def test_large_coefficients_are_multiplied_in_double_precision():
 def test_predictions_of_few_rows_keep_the_layout_and_notice_other_vectors():
     model = SVC().fit(X, Y)
     first = model.decision_function(X[:1])
-    assert model._kept_layout._prepared is not None
+    assert model._kept_layout._kept is not None
     np.testing.assert_allclose(model.decision_function(X[:1]), first, rtol=0, atol=0)
     with pytest.raises(ValueError, match="read-only"):  # or the layout would be of other values
         model.support_vectors_[0] = 9.0
     model.support_vectors_ = model.support_vectors_ + 1.0
     assert (model.decision_function(X[:1]) != first).any()
-    assert pickle.loads(pickle.dumps(model))._kept_layout._prepared is None
+    assert pickle.loads(pickle.dumps(model))._kept_layout._kept is None
     model.fit(X, Y)
     np.testing.assert_array_equal(model.decision_function(X[:1]), first)
+
+
+@pytest.mark.parametrize("Estimator", [SVC, SVR])
+def test_more_updates_than_an_int_holds(monkeypatch, Estimator):
+    solve = _base.smo.solve
+
+    def long(*args, **kwargs):
+        return [solution._replace(n_iter=2**33 + 7) for solution in solve(*args, **kwargs)]
+
+    monkeypatch.setattr(_base.smo, "solve", long)
+    assert np.all(Estimator().fit(X, Y).n_iter_ == np.iinfo(np.intc).max)
 
 
 # Weights, classes

@@ -51,10 +51,14 @@ def fitted(estimator, X, y, sample_weight=None):
     return models
 
 
+def decision(model, X, device):
+    with config_context(device=device):
+        return model.decision_function(X) if hasattr(model, "decision_function") else model.predict(X)
+
+
 def assert_same_machine(models, X, tolerance=1e-4):
     on_gpu, on_cpu = models
-    expected = on_cpu.decision_function(X) if hasattr(on_cpu, "decision_function") else on_cpu.predict(X)
-    found = on_gpu.decision_function(X) if hasattr(on_gpu, "decision_function") else on_gpu.predict(X)
+    expected, found = decision(on_cpu, X, "cpu"), decision(on_gpu, X, "cuda")
     np.testing.assert_allclose(found, expected, atol=tolerance)
     n_on_cpu = len(on_cpu.support_)
     assert abs(len(on_gpu.support_) - n_on_cpu) <= 0.01 * n_on_cpu + 2

@@ -1,7 +1,5 @@
 """Blocks of a kernel matrix by a function of the user's: ``fastml.Kernel`` over dense rows, on threads of our own."""
 
-import numpy as np
-
 from fastml._csr import CSR
 from fastml.kernels.cpu import _gram
 
@@ -25,10 +23,10 @@ def gram(A, prepared, kernel, out, n_threads):
         return
     n_rows = max(1, BLOCK_BYTES // max(1, B.shape[1] * B.dtype.itemsize))
     for i in range(0, A.shape[0], n_rows):
-        rows_a = _dense(A.between(i, i + n_rows))
+        rows_a = A.between(i, i + n_rows).toarray()
         for j in range(0, B.shape[0], n_rows):
             block = out[i : i + n_rows, j : j + n_rows]
-            _dense_gram(rows_a, _dense(B.between(j, j + n_rows)), function, block, n_threads)
+            _dense_gram(rows_a, B.between(j, j + n_rows).toarray(), function, block, n_threads)
 
 
 def _dense_gram(A, B, function, out, n_threads):
@@ -45,11 +43,3 @@ def _dense_gram(A, B, function, out, n_threads):
             if function.f(a, b) is None:
                 raise function.returns_no_number(B.dtype.name, "None")
     raise RuntimeError(f"{function!r} raised an exception that it does not raise when called by itself.")
-
-
-def _dense(rows):
-    """A CSR matrix as an array."""
-    dense = np.zeros(rows.shape, rows.dtype)
-    owner = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
-    dense[owner, rows.indices] = rows.data
-    return dense

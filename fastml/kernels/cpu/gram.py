@@ -17,66 +17,79 @@ __all__ = ["expansions", "gram", "prepare", "take_rows"]
 COMPRESS_UP_TO = 0.15
 MIN_VALUES_TO_COMPRESS = 200_000
 ROWS_TO_SAMPLE = 256
-# Of values of a user's kernel at a time, where they are summed up.
+# Of dense rows that are compressed at a time.
+COMPRESSED_BLOCK_BYTES = 1 << 25
+# Of values of a user's kernel at a time, where they are summed up: they stay in the cache.
 CUSTOM_BLOCK_BYTES = 1 << 20
-MIN_CUSTOM_ROWS = 64
+# Of whichever: fewer are not worth a call.
+MIN_BLOCK_ROWS = 64
 
 
 class _Compressed(_gram.Prepared):
-    """Of dense rows, which are held besides in their compressed form."""
-
-    @property
-    def nbytes(self):
-        return super().nbytes + sum(part.nbytes for part in self.rows[:3])
+    """Of dense rows, by those compressed: A's are compressed too."""
 
 
 def prepare(B, kernel):
     if kernel.name == "custom":
         return _gram_custom.Rows(B)
     if _is_mostly_zero(B):
-        return _Compressed(_compressed(B), kernel)
+        return _Compressed(_gram.compressed(B), kernel)
     return _gram.Prepared(B, kernel)
 
 
 def gram(A, prepared, kernel, out, n_threads=None):
     if kernel.name == "custom":
         _gram_custom.gram(A, prepared, kernel, out, n_threads)
-        return
-    if isinstance(prepared, _Compressed):
-        A = _compressed(A)
-    _gram.gram(A, prepared, kernel, out, n_threads)
+    elif isinstance(prepared, _Compressed):
+        for rows, values in _blocks_to_compress(A, out):
+            _gram.gram(_gram.compressed(rows), prepared, kernel, values, n_threads)
+    else:
+        _gram.gram(A, prepared, kernel, out, n_threads)
 
 
 def expansions(A, prepared, kernel, coef, starts, out, n_threads=None):
     if kernel.name == "custom":
         _custom_expansions(A, prepared, kernel, coef, starts, out, n_threads)
-        return
-    if isinstance(prepared, _Compressed):
-        A = _compressed(A)
-    _gram.expansions(A, prepared, kernel, coef, starts, out, n_threads)
+    elif isinstance(prepared, _Compressed):
+        for rows, sums in _blocks_to_compress(A, out):
+            _gram.expansions(_gram.compressed(rows), prepared, kernel, coef, starts, sums, n_threads)
+    else:
+        _gram.expansions(A, prepared, kernel, coef, starts, out, n_threads)
 
 
 def _custom_expansions(A, prepared, kernel, coef, starts, out, n_threads):
-    """By blocks of values that stay in the cache."""
-    n_rows, n_columns = A.shape[0], prepared.shape[0]
-    size = max(MIN_CUSTOM_ROWS, CUSTOM_BLOCK_BYTES // max(1, n_columns * prepared.dtype.itemsize))
-    block = np.empty((min(size, n_rows), n_columns), prepared.dtype)
+    n_columns = prepared.shape[0]
+    block = np.empty((0, n_columns), prepared.dtype)
+    for rows, sums in _row_blocks(A, out, n_columns * prepared.dtype.itemsize, CUSTOM_BLOCK_BYTES):
+        if len(block) < len(sums):
+            block = np.empty((len(sums), n_columns), prepared.dtype)
+        values = block[: len(sums)]
+        _gram_custom.gram(rows, prepared, kernel, values, n_threads)
+        _gram.block_sums(values, coef, starts, sums)
+
+
+def _blocks_to_compress(A, out):
+    if isinstance(A, CSR):
+        raise TypeError("A must be dense, as B is.")
+    return _row_blocks(A, out, A.shape[1] * A.itemsize, COMPRESSED_BLOCK_BYTES)
+
+
+def _row_blocks(A, out, row_bytes, block_bytes):
+    """Some rows of A at a time, and their places in out; row_bytes: what one of them takes of block_bytes."""
+    n_rows = A.shape[0]
+    if len(out) != n_rows:
+        raise ValueError(f"out must have {n_rows} rows, as A has; got {len(out)}.")
+    size = max(MIN_BLOCK_ROWS, block_bytes // max(1, row_bytes))
     for first in range(0, n_rows, size):
         last = min(first + size, n_rows)
-        rows = A.between(first, last) if isinstance(A, CSR) else A[first:last]
-        values = block[: last - first]
-        _gram_custom.gram(rows, prepared, kernel, values, n_threads)
-        _gram.block_sums(values, coef, starts, out[first:last])
+        yield A.between(first, last) if isinstance(A, CSR) else A[first:last], out[first:last]
 
 
 def _is_mostly_zero(B):
     if isinstance(B, CSR) or B.size < MIN_VALUES_TO_COMPRESS:
         return False
+    # Compressed rows are counted in int32, and how many non-zeros there are is only known of a sample.
+    if max(len(B), MIN_BLOCK_ROWS) * B.shape[1] > np.iinfo(np.int32).max:
+        return False
     sample = B[:: -(-len(B) // ROWS_TO_SAMPLE)]
     return np.count_nonzero(sample) <= COMPRESS_UP_TO * sample.size
-
-
-def _compressed(rows):
-    if isinstance(rows, CSR):
-        raise TypeError("A must be dense, as B is.")
-    return _gram.compressed(rows)

@@ -139,7 +139,7 @@ def solve_function(nu, in_shared):
             _, j = collect_least(slots, PROMISE)
             worst, _ = collect_least(slots, WORST)
             violation = -worst
-            if not violation > tol:
+            if not violation > tol or j == NOWHERE:  # no score of values that are not finite compares
                 stop = CONVERGED
                 break
             if n_updates == max_updates:

@@ -52,7 +52,6 @@ class Prepared:
         self.nbytes = 0
         if isinstance(B, CSR) and self.dtype.itemsize * B.shape[0] * B.shape[1] <= DENSE_BYTES:
             self.rows = _to_dense(B, 0, B.shape[0])
-            self.nbytes += int(self.rows.nbytes)
         self.moved, self.squares = self.rows, _squares(self.rows)
         if kernel.name == "rbf" and not isinstance(self.rows, CSR):
             self._choose_shift()
@@ -103,20 +102,16 @@ def gram(A, prepared, kernel, out, n_threads=None):
     n_features = prepared.shape[1]
     # Of A made dense, and of the products.
     row_bytes = 8 * prepared.shape[0] + A.dtype.itemsize * n_features
-    n_at_once = max(1, PIECE_BYTES // row_bytes)
-    if isinstance(prepared.rows, CSR):
-        n_at_once = LANES
+    is_sparse, is_custom = isinstance(prepared.rows, CSR), kernel.name == "custom"
+    n_at_once = LANES if is_sparse else max(1, PIECE_BYTES // row_bytes)
     for first in range(0, A.shape[0], n_at_once):
         end = min(first + n_at_once, A.shape[0])
-        rows = A if isinstance(A, CSR) else A[first:end]
-        if isinstance(A, CSR) and not (isinstance(prepared.rows, CSR) and kernel.name != "custom"):
-            rows = _to_dense(A, first, end)
-        if kernel.name == "custom":
-            _custom(rows, prepared, kernel, out[first:end])
-        elif isinstance(prepared.rows, CSR):
+        if is_sparse and not is_custom:
             _sparse_values(_between(A, first, end), prepared, kernel, out[first:end])
-        else:
-            _dense_values(rows, prepared, kernel, out[first:end])
+            continue
+        values = _custom if is_custom else _dense_values
+        rows = _to_dense(A, first, end) if isinstance(A, CSR) else A[first:end]
+        values(rows, prepared, kernel, out[first:end])
 
 
 def expansions(A, prepared, kernel, coef, starts, out, n_threads=None):

@@ -25,17 +25,20 @@ class Prepared:
 
     Attributes
     ----------
+    rows : array or CSR, of B's shape and dtype
+        What products are taken with: B itself, or B made dense or sparse.
     shape : tuple of two int
     dtype : dtype
         float32 or float64: A's, and that of the blocks.
     nbytes : int
-        Memory held besides B itself.
+        Memory held besides ``rows``.
     """
 
-    def __init__(self, rows):
-        self.rows = _dense(rows)
-        self.shape, self.dtype = rows.shape, rows.dtype
-        self.nbytes = self.rows.nbytes
+    nbytes = 0
+
+    def __init__(self, B):
+        self.rows = _dense(B)
+        self.shape, self.dtype = B.shape, B.dtype
 
 
 def prepare(B, kernel):
@@ -136,9 +139,4 @@ def _values(A, B, kernel):
 
 
 def _dense(rows):
-    if not isinstance(rows, CSR):
-        return rows
-    dense = np.zeros(rows.shape, rows.dtype)
-    owner = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
-    dense[owner, rows.indices] = rows.data
-    return dense
+    return rows.toarray() if isinstance(rows, CSR) else rows

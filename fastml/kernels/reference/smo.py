@@ -189,7 +189,7 @@ def _solve_block(block, tol, max_updates, nu):
     K = block.K[np.ix_(rows, rows)].astype(np.float64)
     for n_updates in range(max_updates + 1):
         i, j, violation = _best_pair(K, y, C, alpha, gradient, nu)
-        if not violation > tol:
+        if not violation > tol or j < 0:  # no score of values that are not finite compares
             return Solved(n_updates, violation, Stop.CONVERGED)
         if n_updates == max_updates:
             break

@@ -10,7 +10,7 @@ from fastml.kernels.dual_cd_state import L1Primal
 from fastml.kernels.linear_data import Data, padded
 from fastml.solvers._errors import overflow_error
 from fastml.solvers._models import WORK_PER_CALL, Binary, Solution, run
-from fastml.solvers.dual_cd._record import initial_record
+from fastml.solvers.dual_cd._record import initial_record, signed_costs
 
 
 def solve_l1(
@@ -19,7 +19,6 @@ def solve_l1(
     *,
     max_iter: int,
     seed: int,
-    device: str = "cpu",
     verbose: bool = False,
 ) -> Solution:
     """Minimise |w|_1 + sum_i C_i max(0, 1 - y_i w.x_i)^2.
@@ -35,7 +34,6 @@ def solve_l1(
         Sweeps at most.
     seed : int
         Of the order in which features are visited.
-    device : {"cpu", "reference"}
     verbose : bool
 
     Returns
@@ -47,7 +45,7 @@ def solve_l1(
     ValueError
         If a feature's norm overflows.
     """
-    dual_cd = for_device(device).dual_cd
+    dual_cd = for_device("cpu").dual_cd
     n_rows, n_features = data.X.shape
     by_feature = dual_cd.transposed(data.X, data.bias)
     solution = Solution(
@@ -81,13 +79,6 @@ def solve_l1(
         verbose=verbose,
     )
     return solution
-
-
-def signed_costs(data: Data, problem: Binary) -> np.ndarray:
-    """C_i y_i of every row."""
-    is_positive = data.target == problem.positive_class
-    cost = np.where(is_positive, problem.cost_positive, -problem.cost_negative)
-    return cost if data.sample_weight is None else cost * data.sample_weight
 
 
 def _curvature(by_feature, cost):

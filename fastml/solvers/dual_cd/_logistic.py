@@ -9,9 +9,8 @@ from fastml.kernels.dual_cd_state import Dual, LogisticL1
 from fastml.kernels.linear_data import Data, padded
 from fastml.solvers._errors import overflow_error
 from fastml.solvers._models import WORK_PER_CALL, Binary, Solution, run
-from fastml.solvers.dual_cd._l1 import signed_costs
-from fastml.solvers.dual_cd._record import initial_record
-from fastml.solvers.dual_cd._solve import rows_of, run_duals, with_sq_norm
+from fastml.solvers.dual_cd._record import initial_record, rows_of, signed_costs
+from fastml.solvers.dual_cd._solve import run_duals, with_sq_norm
 
 
 def solve_logistic_dual(
@@ -20,7 +19,6 @@ def solve_logistic_dual(
     *,
     max_iter: int,
     seed: int,
-    device: str = "cpu",
     verbose: bool = False,
 ) -> Solution:
     """Minimise 1/2 |w|^2 + sum_i C_i log(1 + exp(-y_i w.x_i)), in the dual.
@@ -35,7 +33,6 @@ def solve_logistic_dual(
         Sweeps at most.
     seed : int
         Of the order in which rows are visited.
-    device : {"cpu", "reference"}
     verbose : bool
 
     Returns
@@ -47,14 +44,13 @@ def solve_logistic_dual(
     ValueError
         If a row's norm overflows.
     """
-    dual_cd = for_device(device).dual_cd
+    dual_cd = for_device("cpu").dual_cd
     data = with_sq_norm(data, dual_cd)
     n_rows, n_features = data.X.shape
 
     def make(k: int) -> Dual:
         problem = problems[k]
-        order = rows_of(data, np.where(data.target == problem.positive_class, problem.cost_positive,
-                                       problem.cost_negative), problem)  # fmt: skip
+        order = rows_of(data, problem)
         record = initial_record(problem, len(order), max_iter, seed + k)
         return Dual(record, order, padded(n_features), np.zeros((n_rows, 2)))
 
@@ -69,7 +65,6 @@ def solve_logistic_l1(
     *,
     max_iter: int,
     seed: int,
-    device: str = "cpu",
     verbose: bool = False,
 ) -> Solution:
     """Minimise |w|_1 + sum_i C_i log(1 + exp(-y_i w.x_i)).
@@ -85,7 +80,6 @@ def solve_logistic_l1(
         Newton steps at most.
     seed : int
         Of the order in which features are visited.
-    device : {"cpu", "reference"}
     verbose : bool
 
     Returns
@@ -97,7 +91,7 @@ def solve_logistic_l1(
     ValueError
         If a sum overflows.
     """
-    dual_cd = for_device(device).dual_cd
+    dual_cd = for_device("cpu").dual_cd
     n_rows, n_features = data.X.shape
     by_feature = dual_cd.transposed(data.X, data.bias)
     n_coordinates = by_feature.shape[0]

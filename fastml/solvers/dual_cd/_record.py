@@ -1,8 +1,9 @@
-"""A model's record before its first sweep."""
+"""A model before its first sweep: its record, the costs of its rows, and those that have a loss."""
 
 import numpy as np
 
 from fastml.kernels.dual_cd_state import MODEL
+from fastml.kernels.linear_data import Data
 from fastml.solvers._models import Binary
 
 
@@ -40,6 +41,15 @@ def initial_record(
     return record
 
 
-def rows_with_loss(cost: np.ndarray) -> np.ndarray:
-    """The rows whose C is above 0, as int32."""
-    return np.flatnonzero(cost > 0.0).astype(np.int32)
+def signed_costs(data: Data, problem: Binary) -> np.ndarray:
+    """C_i y_i of every row."""
+    is_positive = data.target == problem.positive_class
+    cost = np.where(is_positive, problem.cost_positive, -problem.cost_negative)
+    return cost if data.sample_weight is None else cost * data.sample_weight
+
+
+def rows_of(data: Data, problem: Binary) -> np.ndarray:
+    """The rows that have a loss, as int32; all of them, mostly, and that is quickly told."""
+    if data.sample_weight is None and min(problem.cost_positive, problem.cost_negative) > 0.0:
+        return np.arange(data.X.shape[0], dtype=np.int32)
+    return np.flatnonzero(signed_costs(data, problem)).astype(np.int32)

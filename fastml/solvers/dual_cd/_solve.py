@@ -10,7 +10,7 @@ from fastml.kernels.dual_cd_state import Dual, MultiClassDual
 from fastml.kernels.linear_data import Data, padded
 from fastml.solvers._errors import overflow_error
 from fastml.solvers._models import WORK_PER_CALL, Binary, Solution, run
-from fastml.solvers.dual_cd._record import initial_record, rows_with_loss
+from fastml.solvers.dual_cd._record import initial_record, rows_of
 
 
 def solve_svc(
@@ -20,7 +20,6 @@ def solve_svc(
     squared: bool,
     max_iter: int,
     seed: int,
-    device: str = "cpu",
     verbose: bool = False,
 ) -> Solution:
     """Minimise 1/2 |w|^2 + sum_i C_i max(0, 1 - y_i w.x_i), or the loss's square, in the dual.
@@ -36,7 +35,6 @@ def solve_svc(
         Sweeps at most.
     seed : int
         Of the order in which rows are visited.
-    device : {"cpu", "reference"}
     verbose : bool
 
     Returns
@@ -48,14 +46,12 @@ def solve_svc(
     ValueError
         If a row's norm overflows.
     """
-    dual_cd = for_device(device).dual_cd
+    dual_cd = for_device("cpu").dual_cd
     data = with_sq_norm(data, dual_cd)
 
     def make(k: int) -> Dual:
         problem = problems[k]
-        order = rows_of(data, np.where(data.target == problem.positive_class, problem.cost_positive,
-                                       problem.cost_negative), problem)  # fmt: skip
-        return _dual(data, problem, order, max_iter, seed + k, 0.0)
+        return _dual(data, problem, max_iter, seed + k, 0.0)
 
     return run_duals(
         data, make, lambda models: dual_cd.svc(data, models, squared, WORK_PER_CALL), len(problems), verbose
@@ -71,19 +67,18 @@ def solve_svr(
     tol: float,
     max_iter: int,
     seed: int,
-    device: str = "cpu",
     verbose: bool = False,
 ) -> Solution:
     """Minimise 1/2 |w|^2 + C sum_i max(0, |y_i - w.x_i| - epsilon), or the loss's square, in the dual.
 
     ``tol`` is the sum of violations relative to the first sweep's; otherwise as ``solve_svc``.
     """
-    dual_cd = for_device(device).dual_cd
+    dual_cd = for_device("cpu").dual_cd
     data = with_sq_norm(data, dual_cd)
     problem = Binary(1, C, C, tol)
 
     def make(k: int) -> Dual:
-        return _dual(data, problem, rows_of(data, None, problem), max_iter, seed, epsilon)
+        return _dual(data, problem, max_iter, seed, epsilon)
 
     return run_duals(data, make, lambda models: dual_cd.svr(data, models, squared, WORK_PER_CALL), 1, verbose)
 
@@ -94,7 +89,6 @@ def solve_crammer_singer(
     *,
     tol: float,
     seed: int,
-    device: str = "cpu",
     verbose: bool = False,
 ) -> Solution:
     """Minimise 1/2 sum_m |w_m|^2 + sum_i C_i max_m ([m != y_i] - (w_y - w_m).x_i), in the dual.
@@ -105,7 +99,7 @@ def solve_crammer_singer(
         C of each class's rows, before sample weights.
     tol : float
         Of the largest violation among rows.
-    data, seed, device, verbose
+    data, seed, verbose
         As for ``solve_svc``. Sweeps are bounded by the kernel alone, as in scikit-learn.
 
     Returns
@@ -113,7 +107,7 @@ def solve_crammer_singer(
     Solution
         One row of ``coef`` for each class, one number in ``n_iter``.
     """
-    dual_cd = for_device(device).dual_cd
+    dual_cd = for_device("cpu").dual_cd
     data = with_sq_norm(data, dual_cd)
     n_rows, n_features = data.X.shape
     n_classes = len(class_cost)
@@ -121,7 +115,7 @@ def solve_crammer_singer(
     solution = Solution(np.empty((n_classes, n_features)), np.zeros(n_classes), np.zeros(1, np.int64))
 
     def make(k: int) -> MultiClassDual:
-        order = rows_of(data, class_cost[data.target], problem)
+        order = rows_of(data, problem)
         record = initial_record(problem, len(order), 1, seed)
         record["bound_below"] = max(10.0 * tol, 1.0)
         record["first"] = 1.0
@@ -159,18 +153,8 @@ def with_sq_norm(data: Data, dual_cd: Any) -> Data:
     return data._replace(sq_norm=sq_norm)
 
 
-def rows_of(data: Data, cost: np.ndarray | None, problem: Binary) -> np.ndarray:
-    """The rows that have a loss; all of them, mostly, and that is quickly told."""
-    n_rows = data.X.shape[0]
-    if data.sample_weight is None and (
-        cost is None or min(problem.cost_positive, problem.cost_negative) > 0.0
-    ):
-        return np.arange(n_rows, dtype=np.int32)
-    cost = np.ones(n_rows) if cost is None else cost
-    return rows_with_loss(cost if data.sample_weight is None else cost * data.sample_weight)
-
-
-def _dual(data, problem, order, max_iter, seed, epsilon):
+def _dual(data, problem, max_iter, seed, epsilon):
+    order = rows_of(data, problem)
     return Dual(
         initial_record(problem, len(order), max_iter, seed, epsilon),
         order,

@@ -22,7 +22,6 @@ def solve(
     logistic: bool = False,
     epsilon: float = 0.0,
     max_iter: int,
-    device: str = "cpu",
     verbose: bool = False,
 ) -> Solution:
     """Minimise 1/2 |w|^2 + sum_i C_i max(0, 1 - y_i w.x_i)^2.
@@ -41,7 +40,6 @@ def solve(
         Of regression.
     max_iter : int
         Newton steps at most.
-    device : {"cpu", "reference"}
     verbose : bool
 
     Returns
@@ -53,7 +51,7 @@ def solve(
     ValueError
         If a sum overflows.
     """
-    newton = for_device(device).newton
+    newton = for_device("cpu").newton
     n_rows, n_features = data.X.shape
     starts = newton.block_starts(data.X, len(problems))
     solution = Solution(
@@ -81,7 +79,7 @@ def solve(
     return solution
 
 
-def _model(problem, starts, n_rows, size, epsilon, max_iter, logistic=False):
+def _model(problem, starts, n_rows, size, epsilon, max_iter, logistic):
     record = np.zeros(1, MODEL)
     first = record[0]
     first["positive_class"] = problem.positive_class

@@ -17,6 +17,11 @@ MEGABYTE = 2.0**20
 LARGEST_WHOLE = 2000
 
 
+# There is no shrinking, which spares the gradient of variables that no longer move: LIBSVM updates it for each pair.
+# Here that is one product for each working set: a tenth of the time on a9a (26,000 rows), where kernel rows are
+# computed 1.1 times each, so that a reconstructed gradient would cost more than it spares. SVR on 20,000 rows, of which
+# 8,100 end up free and are computed 5 times each, might gain a fifth: half of its turns have half of the rows left to
+# look at.
 def solve(
     X: Any,
     problems: list[Problem],
@@ -24,7 +29,6 @@ def solve(
     *,
     tol: float,
     max_iter: int = -1,
-    shrinking: bool = True,
     cache_size: float = 200.0,
     device: str = "cpu",
     verbose: bool = False,
@@ -42,12 +46,6 @@ def solve(
         A problem is solved where no pair of variables violates its optimality by more (Chang & Lin 2011, eq. 11).
     max_iter : int
         Pair updates per problem, at most; -1 for no limit.
-    shrinking : bool
-        Without effect. Shrinking spares the gradient of variables that no longer move, which LIBSVM updates for
-        each pair. Here that is one product for each working set: a tenth of the time on a9a (26,000 rows), where
-        kernel rows are computed 1.1 times each, so that a reconstructed gradient would cost more than it spares. SVR
-        on 20,000 rows, of which 8,100 end up free and are computed 5 times each, might gain a fifth: half of its turns
-        have half of the rows left to look at.
     cache_size : float
         Megabytes that kernel values may take in all.
     device : {"cpu", "cuda"}
@@ -62,10 +60,11 @@ def solve(
         In the order of the problems.
     """
     backend = for_device(device)
-    n_bytes = backend.smo.value_bytes(cache_size * MEGABYTE)
     dtype = _precision(X, problems, kernel, tol) if precomputed is None else precomputed.dtype
     send = backend.arrays.send
     values = KernelValues(backend, send(X), kernel, send(precomputed), dtype)
+    # What is free once X lies there.
+    n_bytes = backend.smo.value_bytes(cache_size * MEGABYTE)
     limit = max_iter if max_iter >= 0 else np.iinfo(np.int64).max
     solutions: list[Any] = [None] * len(problems)
     whole = [k for k, problem in enumerate(problems) if _is_one_block(problem, n_bytes, values)]
@@ -118,17 +117,8 @@ def _largest_value(X, kernel):
     """A bound of |k(x, z)| over the rows of X; 1 for a custom kernel, whose bound is not known."""
     if kernel.name in ("rbf", "sigmoid", "custom"):
         return 1.0
-    square = _largest_square(X)
+    square = float(for_device("cpu").dual_cd.sq_norms(X, 0.0).max(initial=0.0))
     if kernel.name == "linear":
         return square
     with np.errstate(over="ignore"):
         return float(np.float64(abs(kernel.gamma) * square + abs(kernel.coef0)) ** kernel.degree)
-
-
-def _largest_square(X):
-    """The largest squared norm of a row."""
-    if isinstance(X, np.ndarray):
-        return float(np.einsum("ij,ij->i", X, X, dtype=np.float64).max(initial=0.0))
-    squares = np.square(X.data, dtype=np.float64)
-    sums = np.concatenate([[0.0], np.cumsum(squares)])
-    return float(np.diff(sums[X.indptr]).max(initial=0.0))
