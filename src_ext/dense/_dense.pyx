@@ -105,7 +105,7 @@ def forward(X, W, bias, out, activation="linear"):
     return operation
 
 
-def gradient_input(dout, W, dX, unit=0):
+def gradient_input(dout, W, dX, *, unit=0):
     """unit: of how many columns of dX each part is, for ``Operation.joined``; a multiple of 32. 0: any."""
     cdef Operation operation = Operation()
     cdef int real = _runtime.real_type(dout, "dout")
@@ -119,7 +119,7 @@ def gradient_input(dout, W, dX, unit=0):
     return operation
 
 
-def gradient_weights(X, dout, dW, dbias, unit=0):
+def gradient_weights(X, dout, dW, dbias, *, unit=0):
     """unit: of how many rows of dW each part is, for ``Operation.joined``. 0: any."""
     cdef Operation operation = Operation()
     cdef int real = _runtime.real_type(X, "X")

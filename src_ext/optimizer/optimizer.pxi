@@ -59,24 +59,24 @@ cdef Operation update(
     return operation
 
 
-def sgd(w, g, velocity, settings, Py_ssize_t part_size=OPT_PART):
+def sgd(w, g, velocity, settings, *, Py_ssize_t part_size=OPT_PART):
     return update(w, g, ("velocity",), (velocity,), settings, 4, 0, part_size)
 
 
-def rmsprop(w, g, v, mean_gradient, velocity, settings, Py_ssize_t part_size=OPT_PART):
+def rmsprop(w, g, v, mean_gradient, velocity, settings, *, Py_ssize_t part_size=OPT_PART):
     if v is None:
         raise TypeError("v must be an array.")
     names = ("v", "mean_gradient", "velocity")
     return update(w, g, names, (v, mean_gradient, velocity), settings, 5, 1, part_size)
 
 
-def adagrad(w, g, accumulator, settings, Py_ssize_t part_size=OPT_PART):
+def adagrad(w, g, accumulator, settings, *, Py_ssize_t part_size=OPT_PART):
     if accumulator is None:
         raise TypeError("accumulator must be an array.")
     return update(w, g, ("accumulator",), (accumulator,), settings, 3, 2, part_size)
 
 
-def adam(w, g, m, v, vhat, settings, Py_ssize_t part_size=OPT_PART):
+def adam(w, g, m, v, vhat, settings, *, Py_ssize_t part_size=OPT_PART):
     if m is None or v is None:
         raise TypeError("m and v must be arrays.")
     return update(w, g, ("m", "v", "vhat"), (m, v, vhat), settings, 7, 3, part_size)
@@ -111,7 +111,7 @@ def squared_norm(g, out):
     return operation
 
 
-def add_ridge(w, g, strength, squared, Py_ssize_t part_size=OPT_PART):
+def add_ridge(w, g, strength, squared, *, Py_ssize_t part_size=OPT_PART):
     cdef Operation operation = Operation()
     cdef opt_clip *job = clipped(operation, g, None, part_size)
     cdef int type_number = _runtime.real_type(g, "g")
