@@ -8,8 +8,8 @@ from collections.abc import Callable
 def as_function(build: Callable) -> Callable:
     """The kernel function whose operation ``build`` makes: called, it runs it once.
 
-    Its attribute ``operation`` is ``build``: ``plan.compile`` makes programs of what that returns. Arguments of ``build``
-    by keyword alone are for plans, not the function's.
+    Its attribute ``operation`` is ``build``: ``plan.compile`` makes programs of what that returns. Arguments that
+    ``build`` takes by keyword alone are for plans, not the function's.
     """
 
     @functools.wraps(build)
