@@ -258,12 +258,14 @@ def test_float32_is_left_where_C_makes_it_too_coarse():
     assert precision(5e3, 1e-3, KernelFunction("linear")) == np.float64  # k(x, x) = 3
 
 
-def test_float64_is_left_where_rounded_rows_would_not_show(rounded_rows):
+def test_float64_is_left_where_rounded_rows_would_not_show(rounded_rows, monkeypatch):
     def precision(X, C, tol, kernel=RBF):
         problem = make_problem("svc", np.array([1.0, -1.0]), None, np.full(2, C))
         return _solve._precision(X, [problem], kernel, tol)
 
     X = np.ones((2, 3))
+    assert precision(X, 1.0, 1e-3) == np.float64
+    monkeypatch.setattr(_solve, "LARGEST_WHOLE", 0)
     assert precision(X, 1.0, 1e-3) == np.float32
     assert precision(X, 1.0, 1e-7) == np.float64
     assert precision(X, 1e3, 1e-3) == np.float64
@@ -276,8 +278,9 @@ def test_float64_is_left_where_rounded_rows_would_not_show(rounded_rows):
 
 @pytest.mark.parametrize("tol", [1e-3, 1e-5])
 @pytest.mark.parametrize("offset", [0.0, 3.0, 30.0])
-def test_rounded_rows_leave_the_optimum_where_libsvms_is(rounded_rows, offset, tol):
+def test_rounded_rows_leave_the_optimum_where_libsvms_is(rounded_rows, offset, tol, monkeypatch):
     """Wherever float32 is taken for float64 rows, the dual objective is LIBSVM's to 1e-6, as in float64."""
+    monkeypatch.setattr(_solve, "LARGEST_WHOLE", 0)
     rng = np.random.default_rng(11)
     n_single = 0
     for C in (0.01, 1.0, 30.0):

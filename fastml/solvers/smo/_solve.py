@@ -112,13 +112,15 @@ def _precision(X, problems, kernel, tol):
     float32 of values that it computes in float64.)
 
     Of X in float64 rows are rounded, too, and that moves a kernel value by eps times what it is a function of: values
-    are float32 only where all of that is below a tenth of tol.
+    are float32 only where all of that is below a tenth of tol, and there are more rows than a block takes: fewer are
+    solved in no time, and to as many digits by one kernel as by another of the same values.
     """
     if not problems:
         return np.float64
     C = max(float(problem.C.max(initial=0.0)) for problem in problems)
     if X.dtype == np.float64:
-        return np.float32 if 10.0 * EPS32 * C * _sensitivity(X, kernel) <= tol else np.float64
+        is_large = X.shape[0] > LARGEST_WHOLE
+        return np.float32 if is_large and 10.0 * EPS32 * C * _sensitivity(X, kernel) <= tol else np.float64
     return np.float32 if EPS32 * C * _largest_value(X, kernel) <= tol else np.float64
 
 
