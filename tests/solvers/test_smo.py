@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis_profiles import examples
+from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM
 from smo_problems import (
     EPSILON,
@@ -255,6 +256,46 @@ def test_float32_is_left_where_C_makes_it_too_coarse():
     assert precision(1e5, 1e-3) == np.float64
     assert precision(1e3, 1e-5) == np.float64
     assert precision(5e3, 1e-3, KernelFunction("linear")) == np.float64  # k(x, x) = 3
+
+
+def test_float64_is_left_where_rounded_rows_would_not_show(rounded_rows, monkeypatch):
+    def precision(X, C, tol, kernel=RBF):
+        problem = make_problem("svc", np.array([1.0, -1.0]), None, np.full(2, C))
+        return _solve._precision(X, [problem], kernel, tol)
+
+    X = np.ones((2, 3))
+    assert precision(X, 1.0, 1e-3) == np.float64
+    monkeypatch.setattr(_solve, "LARGEST_WHOLE", 0)
+    assert precision(X, 1.0, 1e-3) == np.float32
+    assert precision(X, 1.0, 1e-7) == np.float64
+    assert precision(X, 1e3, 1e-3) == np.float64
+    assert precision(1e3 * X, 1.0, 1e-3) == np.float64
+    assert precision(1e200 * X, 1.0, 1e-3) == np.float64
+    for name in ("linear", "poly", "sigmoid"):
+        assert precision(X, 1.0, 1e-3, KernelFunction(name)) == np.float32
+        assert precision(1e3 * X, 1.0, 1e-3, KernelFunction(name)) == np.float64
+
+
+@pytest.mark.parametrize("tol", [1e-3, 1e-5])
+@pytest.mark.parametrize("offset", [0.0, 3.0, 30.0])
+def test_rounded_rows_leave_the_optimum_where_libsvms_is(rounded_rows, offset, tol, monkeypatch):
+    """Wherever float32 is taken for float64 rows, the dual objective is LIBSVM's to 1e-6, as in float64."""
+    monkeypatch.setattr(_solve, "LARGEST_WHOLE", 0)
+    rng = np.random.default_rng(11)
+    n_single = 0
+    for C in (0.01, 1.0, 30.0):
+        X = rng.standard_normal((300, 8)) + offset
+        y = np.where(X[:, 0] + rng.standard_normal(300) > offset, 1.0, -1.0)
+        problem = make_problem("svc", y, None, np.full(300, C))
+        n_single += _solve._precision(X, [problem], RBF, tol) == np.float32
+        (solution,) = smo.solve(X, [problem], RBF, tol=tol)
+        twin = SVC(C=C, gamma=RBF.gamma, tol=1e-9).fit(X, y)
+        alpha = np.zeros(300)
+        alpha[twin.support_] = np.abs(twin.dual_coef_[0])
+        K = rbf_kernel(X, gamma=RBF.gamma) * np.outer(y, y)
+        ours, best = (0.5 * a @ K @ a - a.sum() for a in (solution.alpha, alpha))
+        assert ours - best <= (1e-6 if tol < 1e-4 else 1e-4) * abs(best)
+    assert n_single > 0 or offset == 30.0
 
 
 def test_ctrl_c_is_heard_within_a_second(way):

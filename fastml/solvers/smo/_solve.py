@@ -16,6 +16,8 @@ MEGABYTE = 2.0**20
 # Variables of a problem that is solved as one block.
 LARGEST_WHOLE = 2000
 
+EPS32 = float(np.finfo(np.float32).eps)
+
 
 # There is no shrinking, which spares the gradient of variables that no longer move: LIBSVM updates it for each pair.
 # Here that is one product for each working set: a tenth of the time on a9a (26,000 rows), where kernel rows are
@@ -62,6 +64,8 @@ def solve(
     backend = for_device(device)
     dtype = _precision(X, problems, kernel, tol) if precomputed is None else precomputed.dtype
     send = backend.arrays.send
+    if precomputed is None and X.dtype == np.float64:
+        X = X.astype(dtype, copy=False)
     values = KernelValues(backend, send(X), kernel, send(precomputed), dtype)
     # What is free once X lies there.
     n_bytes = backend.smo.value_bytes(cache_size * MEGABYTE)
@@ -100,25 +104,53 @@ def _workspace_bytes(problems, n_bytes, dtype):
 
 
 def _precision(X, problems, kernel, tol):
-    """The dtype of kernel values: float32 for float32 X, unless its rounding would show.
+    """The dtype of kernel values: float32 unless its rounding would show, or could where X is of float64.
 
     A kernel value carries a relative error of some eps = 1.2e-7, and moves the gradient by C eps k(x, x) for each
     variable at its bound C. Where one such error is as large as tol, values are float64. That is on the safe side:
-    on 1,200 rows with C = 1e3 and tol = 1e-3, float32 ends 7e-9 from float64's objective, relatively.
+    on 1,200 rows with C = 1e3 and tol = 1e-3, float32 ends 7e-9 from float64's objective, relatively. (LIBSVM keeps
+    float32 of values that it computes in float64.)
+
+    Of X in float64 rows are rounded, too, and that moves a kernel value by eps times what it is a function of: values
+    are float32 only where all of that is below a tenth of tol, and there are more rows than a block takes: fewer are
+    solved in no time, and to as many digits by one kernel as by another of the same values.
     """
-    if X.dtype == np.float64 or not problems:
+    if not problems:
         return np.float64
     C = max(float(problem.C.max(initial=0.0)) for problem in problems)
-    largest = _largest_value(X, kernel)
-    return np.float32 if float(np.finfo(np.float32).eps) * C * largest <= tol else np.float64
+    if X.dtype == np.float64:
+        is_large = X.shape[0] > LARGEST_WHOLE
+        return np.float32 if is_large and 10.0 * EPS32 * C * _sensitivity(X, kernel) <= tol else np.float64
+    return np.float32 if EPS32 * C * _largest_value(X, kernel) <= tol else np.float64
+
+
+def _sensitivity(X, kernel):
+    """A bound of how far k(x, z) moves, in units of relative error of x and z, besides its own rounding; inf where it
+    is not known."""
+    if kernel.name == "custom":
+        return np.inf
+    square = _largest_square(X)
+    if kernel.name == "rbf":
+        return 1.0 + 8.0 * kernel.gamma * square
+    if kernel.name == "linear":
+        return 3.0 * square
+    argument = 3.0 * abs(kernel.gamma) * square + abs(kernel.coef0)
+    if kernel.name == "sigmoid":
+        return 1.0 + argument
+    return (1.0 + kernel.degree * argument) * _largest_value(X, kernel)
 
 
 def _largest_value(X, kernel):
     """A bound of |k(x, z)| over the rows of X; 1 for a custom kernel, whose bound is not known."""
     if kernel.name in ("rbf", "sigmoid", "custom"):
         return 1.0
-    square = float(for_device("cpu").dual_cd.sq_norms(X, 0.0).max(initial=0.0))
+    square = _largest_square(X)
     if kernel.name == "linear":
         return square
     with np.errstate(over="ignore"):
         return float(np.float64(abs(kernel.gamma) * square + abs(kernel.coef0)) ** kernel.degree)
+
+
+def _largest_square(X):
+    """The largest squared norm of a row."""
+    return float(for_device("cpu").dual_cd.sq_norms(X, 0.0).max(initial=0.0))
