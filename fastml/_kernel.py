@@ -45,11 +45,15 @@ class Kernel(UserFunctions):
 
     Notes
     -----
-    A function of arithmetic is compiled for sixteen rows at once, and takes about as long as a built-in kernel: loops
+    A function of arithmetic is compiled for many rows at once, and takes about as long as a built-in kernel: loops
     over the features, expressions of whole rows that are summed (``np.sum((x - y) ** 2)``, ``np.dot(x, y)``), and the
     functions of ``math`` and NumPy, of which ``exp``, ``tanh``, ``sqrt``, ``abs``, ``min`` and ``max`` are fast. A
     branch on an element of ``row_y``, a slice of it or a loop of unknown length make it several times slower: such a
     function is computed row by row.
+
+    On rows of float32 ``f`` computes in float32, as built-in kernels do: numbers in its code, in what it takes from around
+    it and in the functions that it calls are rounded to it. One that float32 can't hold, 1e-300 say, leaves all of them,
+    and with them most of what is computed, in float64.
 
     ``f`` is compiled with ``error_model="numpy"``, so that a division by zero gives inf or NaN, and with those of
     LLVM's fast-math flags that let products be fused with sums and, row by row, a sum's terms be added in another

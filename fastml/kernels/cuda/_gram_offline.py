@@ -44,7 +44,7 @@ def kernels_to_compile():
         rows = _array(number, 2)
         yield (
             f"gram_custom {number}",
-            custom_function(Kernel(_laplacian)),
+            custom_function(Kernel(_laplacian), str(number)),
             types.void(rows, rows, _array(number, 2, "A")),
         )
         for index in (types.int32, types.int64):

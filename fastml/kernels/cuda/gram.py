@@ -182,7 +182,7 @@ def _custom(A, prepared, kernel, out):
         rows = _to_dense(B, first, end) if isinstance(B, CSR) else B
         threads = _device.threads(end - first)
         grid = _device.grid(-(-(end - first) // threads)), _device.grid(A.shape[0])
-        launch = custom_kernel(kernel.function)[grid, threads, _device.stream()]
+        launch = custom_kernel(kernel.function, prepared.dtype.name)[grid, threads, _device.stream()]
         try:  # compiled at its first launch
             launch(A, rows, _device.strided(out[:, first:end]))
         except NumbaError as error:
