@@ -51,9 +51,9 @@ class Kernel(UserFunctions):
     branch on an element of ``row_y``, a slice of it or a loop of unknown length make it several times slower: such a
     function is computed row by row.
 
-    On rows of float32 ``f`` computes in float32, as built-in kernels do: numbers in its code, in what it takes from around
-    it and in the functions that it calls are rounded to it. One that float32 can't hold, 1e-300 say, leaves all of them,
-    and with them most of what is computed, in float64.
+    On rows of float32 ``f`` computes in float32, as built-in kernels do: numbers in its code, in what it takes from
+    around it and in the functions that it calls are rounded to it. One that float32 can't hold, 1e-300 say, leaves all
+    of them, and with them most of what is computed, in float64.
 
     ``f`` is compiled with ``error_model="numpy"``, so that a division by zero gives inf or NaN, and with those of
     LLVM's fast-math flags that let products be fused with sums and, row by row, a sum's terms be added in another
