@@ -161,7 +161,7 @@ class KernelMachine:
             )
         return KernelFunction(self.kernel, float(self._gamma), float(self.coef0), int(self.degree))
 
-    def _solve(self, training: Training, problems: list[smo.Problem]) -> list[smo.Solution]:
+    def _solve(self, training: Training, problems: smo.Problems) -> smo.Solutions:
         device = resolve_device("cpu", gpu_pays=False)
         solutions = smo.solve(
             training.rows,
@@ -174,7 +174,7 @@ class KernelMachine:
             verbose=bool(self.verbose),
             precomputed=training.matrix,
         )
-        self.fit_status_ = int(not all(solution.converged for solution in solutions))
+        self.fit_status_ = int(not solutions.converged.all())
         log_ran(self, "fit", device)
         return solutions
 
@@ -276,7 +276,7 @@ class SingleFunction(KernelMachine):
             weights = weights[: len(training.matrix)]
         rows = self._weighted_rows(weights)
         problem = self._problem(rows, y[rows], weights[rows])
-        (solution,) = self._solve(training, [problem])
+        solution = self._solve(training, problem)
         coef = self._coefficients(solution.alpha)
         is_support = coef != 0
         n_support = np.count_nonzero(is_support)
@@ -285,8 +285,8 @@ class SingleFunction(KernelMachine):
             support=rows[is_support],
             dual_coef=coef[is_support].reshape(1, -1),
             n_support=np.array([n_support, n_support]),
-            intercept=np.array([-solution.rho]),
-            n_iter=np.array([solution.n_iter]),
+            intercept=-solution.rho,
+            n_iter=solution.n_iter,
         )
         self.n_iter_ = self._num_iter.item()
 

@@ -7,10 +7,10 @@ values of all rows. Half of a working set, the newer one, stays for the next tur
 
 import numpy as np
 
-from fastml.kernels.smo_block import Block, Stop
-from fastml.solvers.smo._folds import fold_of_variables, start_of_fold
+from fastml.kernels.smo_block import Blocks, Stop
+from fastml.solvers.smo._folds import fold_of_variables, start_of_folds
 from fastml.solvers.smo._kernel_values import RowCache
-from fastml.solvers.smo._problem import solution
+from fastml.solvers.smo._problem import solutions_at
 
 # Variables in a working set, for each variable on a row. On 26,000 rows of a9a (C = 1, gamma = 0.05), 512 take 94
 # turns and compute 12,600 rows' worth of kernel values, 1024 take 37 and 12,900, 2048 take 20 and 14,100, most of
@@ -38,7 +38,8 @@ def solve_in_blocks(smo, values, problem, tol, limit, n_bytes, workspace, bar):
     smo : module
         The kernel family ``smo`` of a backend.
     values : KernelValues
-    problem : Problem
+    problem : Problems
+        One.
     tol : float
     limit : int
         Pair updates, at most, of the problem and of each fold.
@@ -50,7 +51,8 @@ def solve_in_blocks(smo, values, problem, tol, limit, n_bytes, workspace, bar):
 
     Returns
     -------
-    Solution
+    Solutions
+        One.
     """
     outer = _Outer(smo, values, problem, n_bytes, workspace, bar)
     whole = outer.whole()
@@ -65,7 +67,8 @@ class _State:
 
     Attributes
     ----------
-    problem : Problem
+    problem : Problems
+        One.
     alpha : ndarray of float64, shape (n_variables,)
     constant : list of arrays
         What does not change, as ``select`` takes it: index, y, p, C.
@@ -138,7 +141,7 @@ class _Outer:
         state = _State(problem, np.minimum(whole.alpha, problem.C), constant, [rest])
         state.drift = max(whole.drift, 0.0)
         before = state.alpha
-        state.alpha = start_of_fold(problem, before, self._gradient(state, slice(None)))
+        state.alpha = start_of_folds(problem, before, self._gradient(state, slice(None)))
         moved = np.flatnonzero(state.alpha != before)
         self._add([(state, moved, problem.y[moved] * (state.alpha[moved] - before[moved]))])
         return state
@@ -151,7 +154,8 @@ class _Outer:
 
     def solution(self, state):
         gradient = self._gradient(state, slice(None))
-        return solution(state.problem, state.alpha, gradient, state.n_updates, state.converged)
+        n_updates, converged = np.array([state.n_updates]), np.array([state.converged])
+        return solutions_at(state.problem, state.alpha, gradient, n_updates, converged)
 
     def _choose(self, state, tol, limit):
         """The next working set; false at the end."""
@@ -190,13 +194,14 @@ class _Outer:
         variables, K, index = self._matrix(state.working_set)
         before = state.alpha[variables]
         gradient = self._gradient(state, variables)
-        block = Block(K, index, problem.y[variables], problem.C[variables], before.copy(), gradient)
+        block = Blocks.single(K, index, problem.y[variables], problem.C[variables], before.copy(), gradient)
         block_tol = max(tol, BLOCK_TOLERANCE * state.violation)
         max_updates = self.smo.updates_per_call([len(variables)])
         stop = Stop.MAX_UPDATES
-        while stop is Stop.MAX_UPDATES and state.n_updates < limit:
+        while stop == Stop.MAX_UPDATES and state.n_updates < limit:
             left = min(max_updates, limit - state.n_updates)
-            ((n_updates, _, stop),) = self.smo.solve_blocks([block], block_tol, left, problem.nu)
+            solved = self.smo.solve_blocks(block, block_tol, left, problem.nu)
+            n_updates, stop = int(solved.n_updates[0]), solved.stop[0]
             state.n_updates += n_updates
             self.bar.update(n_updates)
         moves = block.y * (block.alpha - before)

@@ -9,7 +9,7 @@ from fastml.kernels import for_device
 from fastml.solvers.smo._blocks import solve_as_blocks
 from fastml.solvers.smo._kernel_values import KernelValues, Workspace
 from fastml.solvers.smo._outer import PADDING, solve_in_blocks
-from fastml.solvers.smo._problem import Problem, Solution
+from fastml.solvers.smo._problem import Problems, Solutions, joined, solutions_at
 
 MEGABYTE = 2.0**20
 
@@ -24,7 +24,7 @@ LARGEST_WHOLE = 2000
 # look at.
 def solve(
     X: Any,
-    problems: list[Problem],
+    problems: Problems,
     kernel: Any,
     *,
     tol: float,
@@ -33,14 +33,14 @@ def solve(
     device: str = "cpu",
     verbose: bool = False,
     precomputed: np.ndarray | None = None,
-) -> list[Solution]:
+) -> Solutions:
     """Minimise the dual of each problem.
 
     Parameters
     ----------
     X : C-contiguous array of shape (n_samples, n_features), float32 or float64, or CSR, or None
         Already validated; None where ``precomputed`` is given.
-    problems : list of Problem
+    problems : Problems
     kernel : fastml._kernel.KernelFunction
     tol : float
         A problem is solved where no pair of variables violates its optimality by more (Chang & Lin 2011, eq. 11).
@@ -56,8 +56,7 @@ def solve(
 
     Returns
     -------
-    list of Solution
-        In the order of the problems.
+    Solutions
     """
     backend = for_device(device)
     dtype = _precision(X, problems, kernel, tol) if precomputed is None else precomputed.dtype
@@ -66,36 +65,29 @@ def solve(
     # What is free once X lies there.
     n_bytes = backend.smo.value_bytes(cache_size * MEGABYTE)
     limit = max_iter if max_iter >= 0 else np.iinfo(np.int64).max
-    solutions: list[Any] = [None] * len(problems)
-    whole = [k for k, problem in enumerate(problems) if _is_one_block(problem, n_bytes, values)]
-    with progress_bar(None, "SMO", unit=" updates", show=True if verbose else None) as bar:
-        for nu in (False, True):
-            own = [k for k in whole if problems[k].nu == nu]
-            solved = solve_as_blocks(
-                backend.smo, values, [problems[k] for k in own], tol, limit, n_bytes, bar
-            )
-            for k, one in zip(own, solved):
-                solutions[k] = one
-        large = [k for k, one in enumerate(solutions) if one is None]
-        workspace = Workspace(
-            backend.arrays, _workspace_bytes([problems[k] for k in large], n_bytes, dtype), dtype
-        )
-        for k in large:
-            solutions[k] = solve_in_blocks(
-                backend.smo, values, problems[k], tol, limit, n_bytes, workspace, bar
-            )
-    return solutions
-
-
-def _is_one_block(problem, n_bytes, values):
-    n = len(problem.rows)
+    sizes = np.diff(problems.starts)
     # The matrix, and its rows in the order of the variables.
-    return n <= LARGEST_WHOLE and 2 * n * n * values.dtype.itemsize <= n_bytes
+    is_one_block = (sizes <= LARGEST_WHOLE) & (2.0 * sizes**2 * values.dtype.itemsize <= n_bytes)
+    small, large = np.flatnonzero(is_one_block), np.flatnonzero(~is_one_block)
+    workspace = Workspace(backend.arrays, _workspace_bytes(sizes[large], n_bytes, dtype), dtype)
+    if not len(sizes):
+        return solutions_at(problems, problems.alpha, problems.alpha, sizes, sizes == 0)
+    numbers, parts = [], []
+    with progress_bar(None, "SMO", unit=" updates", show=True if verbose else None) as bar:
+        if len(small):
+            numbers.append(small)
+            parts.append(solve_as_blocks(backend.smo, values, problems.some(small), tol, limit, n_bytes, bar))
+        for one in large[:, None]:
+            numbers.append(one)
+            parts.append(
+                solve_in_blocks(backend.smo, values, problems.some(one), tol, limit, n_bytes, workspace, bar)
+            )
+    return joined(parts, numbers)
 
 
-def _workspace_bytes(problems, n_bytes, dtype):
+def _workspace_bytes(sizes, n_bytes, dtype):
     """What the largest of these problems can use: all its kernel rows, and a block's matrix."""
-    largest = max((len(problem.rows) for problem in problems), default=0)
+    largest = int(sizes.max(initial=0))
     return min(n_bytes, 2 * (largest + PADDING) ** 2 * np.dtype(dtype).itemsize)
 
 
@@ -106,9 +98,9 @@ def _precision(X, problems, kernel, tol):
     variable at its bound C. Where one such error is as large as tol, values are float64. That is on the safe side:
     on 1,200 rows with C = 1e3 and tol = 1e-3, float32 ends 7e-9 from float64's objective, relatively.
     """
-    if X.dtype == np.float64 or not problems:
+    if X.dtype == np.float64:
         return np.float64
-    C = max(float(problem.C.max(initial=0.0)) for problem in problems)
+    C = float(problems.C.max(initial=0.0))
     largest = _largest_value(X, kernel)
     return np.float32 if float(np.finfo(np.float32).eps) * C * largest <= tol else np.float64
 
