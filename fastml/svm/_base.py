@@ -32,6 +32,7 @@ from fastml.svm._training import Training, is_small_and_sparse, training_rows, v
 # A float32 kernel value is off by some 1e-7 of it: with larger coefficients decision values would be off by more than
 # a tenth of the 1e-3 to which a fit goes by default.
 MAX_SINGLE_PRECISION_COEF = 1e3
+MAX_KERNEL_VALUE = float(np.finfo(np.float32).max)
 MAX_SEED = np.iinfo(np.int32).max
 NOT_FINITE = (
     "The dual coefficients or intercepts are not finite. The input data may contain large values and need to be "
@@ -99,9 +100,12 @@ class KernelMachine:
         kernel = self._kernel_function()
         if kernel is not None:
             self._single_precision = X.dtype == np.float32
-            return Training(X, training_rows(X), kernel)
+            rows = training_rows(X)
+            _check_range(smo.largest_value(rows, kernel))
+            return Training(X, rows, kernel)
         self._single_precision = False
         if not callable(self.kernel):
+            _check_range(np.abs(X.diagonal()).max(initial=0.0))
             return Training(X, None, None, np.require(X, np.float64, ["C", "A"]))
         self._BaseLibSVM__Xfit = X  # where the inherited _compute_kernel looks for it
         K = self._compute_kernel(X)
@@ -111,6 +115,7 @@ class KernelMachine:
             raise ValueError(f"The kernel matrix has {len(K)} rows for {self.shape_fit_[0]} samples.")
         if not np.isfinite(K).all():
             raise ValueError(NOT_FINITE)
+        _check_range(np.abs(K.diagonal()).max(initial=0.0))
         return Training(X, None, None, K)
 
     def _compute_kernel(self, X: Any) -> np.ndarray:
@@ -255,6 +260,8 @@ class KernelMachine:
         return bool(np.abs(dual_coef).max(initial=0.0) <= MAX_SINGLE_PRECISION_COEF)
 
     def _checked_matrix(self, K: np.ndarray) -> np.ndarray:
+        if not callable(self.kernel):  # checked as X
+            return K.astype(np.float64, order="C", copy=False)
         K = check_array(K, dtype=np.float64, order="C", accept_large_sparse=False)
         if K.shape[1] != self.shape_fit_[0]:
             raise ValueError(_wrong_number_of_columns(K, self.shape_fit_[0]))
@@ -326,6 +333,16 @@ def with_compiled_kernels(estimator: type) -> dict[str, Any]:
     """The estimator's parameter constraints, and ``fastml.Kernel``, which their messages do not name."""
     constraints = estimator._parameter_constraints
     return {**constraints, "kernel": [*constraints["kernel"], Hidden(Kernel)]}
+
+
+def _check_range(largest: float) -> None:
+    """LIBSVM holds kernel values in float32: scikit-learn's error where the largest of them is beyond its range.
+
+    In float64 such a fit might take for ever: with values of 1e300, C = 1 is as good as none, which only separable data
+    can do without.
+    """
+    if not largest <= MAX_KERNEL_VALUE:
+        raise ValueError(NOT_FINITE)
 
 
 def _wrong_number_of_columns(X: Any, n_train: int) -> str:

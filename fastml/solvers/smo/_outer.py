@@ -9,8 +9,8 @@ import numpy as np
 
 from fastml.kernels.smo_block import Blocks, Stop
 from fastml.solvers.smo._folds import fold_of_variables, start_of_folds
-from fastml.solvers.smo._kernel_values import RowCache
-from fastml.solvers.smo._problem import solutions_at
+from fastml.solvers.smo._kernel_values import RowCache, WholeMatrix
+from fastml.solvers.smo._problem import EPSILON, rounding_of, solutions_at
 
 # Variables in a working set, for each variable on a row. On 26,000 rows of a9a (C = 1, gamma = 0.05), 512 take 94
 # turns and compute 12,600 rows' worth of kernel values, 1024 take 37 and 12,900, 2048 take 20 and 14,100, most of
@@ -21,7 +21,6 @@ LARGEST_WORKING_SET = 1024
 
 # Decision values are computed anew where rounding may have moved them by more than this part of tol.
 DRIFT = 0.01
-EPSILON = float(np.finfo(np.float64).eps)
 
 # Rows and columns that a block's buffers may have besides.
 PADDING = 64
@@ -106,20 +105,24 @@ class _Outer:
         self.smo, self.problem, self.bar = smo, problem, bar
         self.rows = np.unique(problem.rows)
         self.index = None
-        if len(self.rows) == len(problem.rows):
+        is_whole_matrix = values.precomputed is not None and len(self.rows) == values.n_samples
+        if len(self.rows) == len(problem.rows) and not is_whole_matrix:
             self.rows = problem.rows
         else:
             self.index = np.searchsorted(self.rows, problem.rows).astype(np.int32)
         self.values = values
-        self.columns = values.columns_to_keep(self.rows)
         n_values = n_bytes / values.dtype.itemsize
         self.working_set_size = _working_set_size(len(problem.rows), len(self.rows), n_values)
-        # A block's matrix, and its rows in the order of the block's variables.
-        block_bytes = 2 * (self.working_set_size + PADDING) ** 2 * values.dtype.itemsize
-        # A stride that is no power of two: transposing half a block of 2048 took 12 ms, else.
-        workspace.clear()
-        self.block_values = workspace.take(self.working_set_size, self.working_set_size + 16)
-        self.cache = RowCache(self.columns, n_bytes - block_bytes, workspace)
+        self.block_values = None
+        if is_whole_matrix:
+            self.cache = WholeMatrix(values.precomputed)
+        else:
+            # A block's matrix, and its rows in the order of the block's variables.
+            block_bytes = 2 * (self.working_set_size + PADDING) ** 2 * values.dtype.itemsize
+            workspace.clear()
+            # A stride that is no power of two: transposing half a block of 2048 took 12 ms, else.
+            self.block_values = workspace.take(self.working_set_size, self.working_set_size + 16)
+            self.cache = RowCache(values.columns_to_keep(self.rows), n_bytes - block_bytes, workspace)
         self.constant = [values.arrays.send(v) for v in (self.index, problem.y, problem.p, problem.C)]
 
     def whole(self):
@@ -166,7 +169,8 @@ class _Outer:
                 state.decision, *state.constant, state.alpha, kept, self.working_set_size, state.problem.nu
             )
             self.bar.set_postfix_str(f"violation {state.violation:.3g}")
-            state.converged = not state.violation > tol or state.stalled
+            rounding = rounding_of(float(abs(state.decision).max()))
+            state.converged = not state.violation > max(tol, rounding) or state.stalled
             if not (state.converged and state.drift > DRIFT * tol):
                 return not state.converged and state.n_updates < limit
             self._refresh(state)
@@ -204,6 +208,8 @@ class _Outer:
             n_updates, stop = int(solved.n_updates[0]), solved.stop[0]
             state.n_updates += n_updates
             self.bar.update(n_updates)
+            if solved.violation[0] <= rounding_of(np.abs(block.gradient).max()):
+                break
         moves = block.y * (block.alpha - before)
         state.drift += EPSILON * float(
             np.abs(moves).sum() * np.abs(self.values.arrays.fetch(K.diagonal())).max()
@@ -220,6 +226,8 @@ class _Outer:
         the block's solution a copy of what it reads.
         """
         rows = working_set if self.index is None else self.index[working_set]
+        if self.block_values is None:
+            return working_set, self.cache.buffer, rows
         distinct, index = (rows, None) if self.index is None else np.unique(rows, return_inverse=True)
         slots = np.full(len(distinct), -1, np.int32)
         if self.values.gathering_pays:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+EPSILON = float(np.finfo(np.float64).eps)
 _OF_PROBLEMS = ("rho", "r", "n_iter", "objective", "converged")
 
 
@@ -177,6 +178,15 @@ def solutions_at(
         of_negative = _levels(-gradient, takes_part & ~positive, at_zero, at_C, starts)
         rho, r = (of_positive - of_negative) / 2, (of_positive + of_negative) / 2
     return Solutions(alpha, gradient - y * p, starts, rho, r, n_iter, objective, converged)
+
+
+def rounding_of(largest_gradient: Any) -> Any:
+    """Violations that rounding may leave where gradients are so large: some units in their last place.
+
+    Bounds of 1e100 make gradients of 1e100, between which differences of 1e84 are the least that there are: a problem
+    is solved as far as float64 goes, and would never come under ``tol``.
+    """
+    return 16.0 * EPSILON * largest_gradient
 
 
 def _levels(gradient, own, at_lower, at_upper, starts):

@@ -101,11 +101,11 @@ def _precision(X, problems, kernel, tol):
     if X.dtype == np.float64:
         return np.float64
     C = float(problems.C.max(initial=0.0))
-    largest = _largest_value(X, kernel)
+    largest = largest_value(X, kernel)
     return np.float32 if float(np.finfo(np.float32).eps) * C * largest <= tol else np.float64
 
 
-def _largest_value(X, kernel):
+def largest_value(X, kernel):
     """A bound of |k(x, z)| over the rows of X; 1 for a custom kernel, whose bound is not known."""
     if kernel.name in ("rbf", "sigmoid", "custom"):
         return 1.0
