@@ -20,10 +20,11 @@ from sklearn.utils._sparse import _align_api_if_sparse
 from sklearn.utils.validation import _num_samples, check_array, check_consistent_length, check_is_fitted
 
 from fastml._config import resolve_device
-from fastml._kernel import BUILT_IN, Kernel, KernelFunction
+from fastml._kernel import BUILT_IN, KernelFunction
 from fastml._log import log_ran
 from fastml._user_functions import is_compiled
 from fastml._validation import check_X_y, for_kernels
+from fastml.kernels.user_kernel import Kernel
 from fastml.solvers import smo
 from fastml.svm._decision import KeptLayout, kernel_expansions, matrix_expansions
 from fastml.svm._limits import check_limits
@@ -56,8 +57,8 @@ class KernelMachine:
         is_sparse = sparse.issparse(X)
         if is_sparse and self.kernel == "precomputed":
             raise TypeError("Sparse precomputed kernels are not supported.")
-        self._sparse = is_sparse and not callable(self.kernel)
-        if callable(self.kernel):
+        self._sparse = is_sparse and not self._is_callable()
+        if self._is_callable():
             check_consistent_length(X, y)
             return X, y
         X, y = check_X_y(self, X, y, reset=True, finite=True, large_sparse=False)
@@ -104,7 +105,7 @@ class KernelMachine:
             _check_range(smo.largest_value(rows, kernel))
             return Training(X, rows, kernel)
         self._single_precision = False
-        if not callable(self.kernel):
+        if not self._is_callable():
             _check_range(np.abs(X.diagonal()).max(initial=0.0))
             return Training(X, None, None, np.require(X, np.float64, ["C", "A"]))
         self._BaseLibSVM__Xfit = X  # where the inherited _compute_kernel looks for it
@@ -151,9 +152,13 @@ class KernelMachine:
             raise ValueError(NOT_FINITE)
         return 1.0 / (X.shape[1] * spread) if spread != 0 else 1.0
 
+    def _is_callable(self) -> bool:
+        """Whether the kernel takes two matrices; a ``fastml.Kernel`` could, but is compiled into the kernels."""
+        return callable(self.kernel) and not isinstance(self.kernel, Kernel)
+
     def _has_kernel_matrix(self) -> bool:
         """Whether predictions and fits get kernel values from the user."""
-        return callable(self.kernel) or (isinstance(self.kernel, str) and self.kernel == "precomputed")
+        return self._is_callable() or (isinstance(self.kernel, str) and self.kernel == "precomputed")
 
     def _kernel_function(self) -> KernelFunction | None:
         if self._has_kernel_matrix():
@@ -218,7 +223,7 @@ class KernelMachine:
     def _validate_for_predict(self, X: Any) -> Any:
         """X as the kernels take it; as it is for a callable kernel."""
         check_is_fitted(self)
-        if callable(self.kernel):
+        if self._is_callable():
             return X
         X = check_X_y(self, X, reset=False, finite=True, large_sparse=False)
         if sparse.issparse(X) and not self._sparse:
@@ -260,7 +265,7 @@ class KernelMachine:
         return bool(np.abs(dual_coef).max(initial=0.0) <= MAX_SINGLE_PRECISION_COEF)
 
     def _checked_matrix(self, K: np.ndarray) -> np.ndarray:
-        if not callable(self.kernel):  # checked as X
+        if not self._is_callable():  # checked as X
             return K.astype(np.float64, order="C", copy=False)
         K = check_array(K, dtype=np.float64, order="C", accept_large_sparse=False)
         if K.shape[1] != self.shape_fit_[0]:
