@@ -35,6 +35,8 @@ SIBLINGS = [
 # (importing module, imported name): work that a GPU fit does on the host, with the CPU's routine.
 ALLOWED_SIDEWAYS = {
     ("fastml.kernels.cuda.sgd", "fastml.kernels.cpu.sgd.shuffle"),
+    ("fastml.kernels.cuda.gram", "fastml.kernels.cpu.gram.pair_values"),
+    ("fastml.kernels.cuda.gram", "fastml.kernels.cpu.gram.pair_votes"),
 }
 
 CYTHON_IMPORT = re.compile(

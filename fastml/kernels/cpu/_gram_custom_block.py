@@ -14,10 +14,10 @@ from numba.core import cgutils
 from numba.core.errors import NumbaError, TypingError
 from numba.extending import intrinsic
 
-from fastml._kernel import Kernel
 from fastml.kernels.cpu._lanes import LANES, Lanes, scalar_of
 from fastml.kernels.cpu._lanes_rows import LanesRow
 from fastml.kernels.single_precision import in_single_precision
+from fastml.kernels.user_kernel import Kernel
 
 # Rows of B that are laid out at a time, to stay in the first-level cache: of so many bytes, but at least a vector's.
 GROUP_BYTES = 1 << 14

@@ -16,13 +16,14 @@ import numpy as np
 from numba.core.errors import NumbaError
 
 from fastml._csr import CSR
+from fastml.kernels.cpu.gram import pair_values, pair_votes
 from fastml.kernels.cuda import _device, arrays
 from fastml.kernels.cuda._gram_custom import custom_kernel
 from fastml.kernels.cuda._gram_sparse import product_kernel, scatter_kernel, squares_kernel, take_kernel
 from fastml.kernels.cuda._gram_values import DENSE, SPARSE, values_kernel
 from fastml.kernels.cuda._warp import LANES, MAX_WARPS
 
-__all__ = ["expansions", "gram", "prepare", "take_rows"]
+__all__ = ["expansions", "gram", "pair_values", "pair_votes", "prepare", "take_rows"]
 
 # For B made dense, and for one piece of products.
 DENSE_BYTES = 2**31
