@@ -16,7 +16,7 @@ from workloads import N_THREADS
 import fastml
 from fastml._kernel import KernelFunction
 from fastml.kernels.cpu import smo as kernels
-from fastml.kernels.smo_block import Block
+from fastml.kernels.smo_block import Blocks
 from fastml.solvers import smo
 
 
@@ -39,8 +39,8 @@ def test_block(benchmark: Any, n: int, dtype: type) -> None:
 
     def solve() -> None:
         nonlocal n_updates
-        block = Block(K, None, y, np.full(n, 100.0), np.zeros(n), -y)
-        n_updates = kernels.solve_blocks([block], 1e-3, 20_000, False)[0].n_updates
+        block = Blocks.single(K, None, y, np.full(n, 100.0), np.zeros(n), -y)
+        n_updates = int(kernels.solve_blocks(block, 1e-3, 20_000, False).n_updates[0])
 
     benchmark.pedantic(solve, rounds=10, warmup_rounds=1)
     benchmark.extra_info.update(
@@ -65,11 +65,11 @@ def test_solve(benchmark: Any, n: int) -> None:
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n, 20))
     y = np.where(X[:, 0] + rng.standard_normal(n) > 0, 1.0, -1.0)
-    problem = smo.Problem(np.arange(n, dtype=np.int32), y, -np.ones(n), np.ones(n), np.zeros(n))
+    problem = smo.Problems.single(np.arange(n, dtype=np.int32), y, -np.ones(n), np.ones(n), np.zeros(n))
     kernel = KernelFunction("rbf", gamma=0.05)
-    solutions: list[smo.Solution] = []
+    solutions: list[smo.Solutions] = []
     benchmark.pedantic(
-        lambda: solutions.extend(smo.solve(X, [problem], kernel, tol=1e-3)), rounds=5, warmup_rounds=1
+        lambda: solutions.append(smo.solve(X, problem, kernel, tol=1e-3)), rounds=5, warmup_rounds=1
     )
     libsvm = SVC(C=1.0, gamma=0.05).fit(X, y)
-    benchmark.extra_info.update(n_updates=solutions[0].n_iter, libsvm_updates=int(libsvm.n_iter_[0]))
+    benchmark.extra_info.update(n_updates=int(solutions[0].n_iter[0]), libsvm_updates=int(libsvm.n_iter_[0]))

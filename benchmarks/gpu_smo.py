@@ -10,8 +10,8 @@ import time
 import numpy as np
 
 from fastml._kernel import KernelFunction
-from fastml.kernels.smo_block import Block
-from fastml.solvers.smo import Problem, solve
+from fastml.kernels.smo_block import Blocks
+from fastml.solvers.smo import Problems, solve
 
 BLOCKS = ((1, 1_000), (45, 300), (45, 1_000), (1_000, 300))
 UPDATES = 2_000
@@ -57,14 +57,16 @@ def _blocks(device, n_blocks, n):
     squares = np.square(X).sum(axis=1)
     K = np.exp(-0.05 * (squares[:, None] + squares - 2.0 * X @ X.T)).astype(np.float32)
     K = arrays.send(K)
-    labels = [rng.choice([-1.0, 1.0], n) for _ in range(n_blocks)]
-    bounds = np.full(n, 1e4)
+    y, bounds = rng.choice([-1.0, 1.0], n * n_blocks), np.full(n * n_blocks, 1e4)
+    index = np.tile(np.arange(n, dtype=np.int32), n_blocks)
+    first = n * np.arange(n_blocks)
+    spans = np.column_stack([first, first + n])
 
     def call():
-        blocks = [Block(K, None, y, bounds, np.zeros(n), -y) for y in labels]
-        solved = smo.solve_blocks(blocks, 1e-9, UPDATES, False)
-        ended = [one.n_updates for one in solved if one.n_updates < UPDATES]
-        if ended:
+        blocks = Blocks(K, index, y, bounds, np.zeros(len(y)), -y, spans)
+        n_updates = smo.solve_blocks(blocks, 1e-9, UPDATES, False).n_updates
+        ended = n_updates[n_updates < UPDATES]
+        if len(ended):
             raise RuntimeError(f"{len(ended)} blocks ended before {UPDATES} updates: {ended[:5]}")
 
     return call
@@ -76,11 +78,11 @@ def _classifier(device, n_rows):
     labels = rng.integers(0, N_CLASSES, n_rows)
     centres = 0.3 * rng.standard_normal((N_CLASSES, N_FEATURES))
     X = (centres[labels] + rng.standard_normal((n_rows, N_FEATURES))).astype(np.float32)
-    problems = []
-    for a in range(N_CLASSES):
-        for b in range(a + 1, N_CLASSES):
-            rows = np.flatnonzero((labels == a) | (labels == b)).astype(np.int32)
-            y, n = np.where(labels[rows] == a, 1.0, -1.0), len(rows)
-            problems.append(Problem(rows, y, -np.ones(n), np.ones(n), np.zeros(n)))
+    pairs = [(a, b) for a in range(N_CLASSES) for b in range(a + 1, N_CLASSES)]
+    of_pairs = [np.flatnonzero((labels == a) | (labels == b)).astype(np.int32) for a, b in pairs]
+    rows, starts = np.concatenate(of_pairs), np.cumsum([0, *map(len, of_pairs)])
+    y = np.where(labels[rows] == np.repeat([a for a, _ in pairs], np.diff(starts)), 1.0, -1.0)
+    ones = np.ones(len(y))
+    problems = Problems(rows, y, -ones, ones, 0.0 * ones, starts)
     kernel = KernelFunction("rbf", 1.0 / N_FEATURES)
     return lambda: solve(X, problems, kernel, tol=1e-3, device=device)

@@ -8,11 +8,11 @@ import pkgutil
 from typing import Any
 
 from fastml._config import config_context, get_config, set_config
-from fastml._kernel import Kernel
 from fastml._loss import Loss
 from fastml._patch import patch_sklearn, unpatch_sklearn
 from fastml._show_versions import show_versions
 from fastml._version import __version__
+from fastml.kernels.user_kernel import Kernel
 
 __all__ = [
     "Kernel",

@@ -13,7 +13,7 @@ class ProgressBar(Protocol):
         """Count ``n`` more units as done."""
 
     def set_postfix_str(self, text: str) -> object:
-        """Show ``text`` behind the bar, in place of what was there."""
+        """Show ``text`` behind the bar, in place of what was there, when it is next drawn."""
 
     def __enter__(self) -> Self: ...
 
@@ -71,4 +71,10 @@ def progress_bar(
         return _HIDDEN_BAR
     from tqdm.auto import tqdm
 
-    return tqdm(total=total, desc=description, unit=unit, unit_scale=unit == "B")
+    class Bar(tqdm):
+        """Redrawn as often as tqdm sees fit, not whenever what stands behind it changes."""
+
+        def set_postfix_str(self, text):
+            super().set_postfix_str(text, refresh=False)
+
+    return Bar(total=total, desc=description, unit=unit, unit_scale=unit == "B")

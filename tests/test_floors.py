@@ -38,6 +38,8 @@ ALLOWED_SIDEWAYS = {
     ("fastml.neural_network._sequential", "fastml.keras"),
     ("fastml.neural_network._cnn", "fastml.keras"),
     ("fastml.kernels.cuda.sgd", "fastml.kernels.cpu.sgd.shuffle"),
+    ("fastml.kernels.cuda.gram", "fastml.kernels.cpu.gram.pair_values"),
+    ("fastml.kernels.cuda.gram", "fastml.kernels.cpu.gram.pair_votes"),
 }
 
 CYTHON_IMPORT = re.compile(

@@ -5,9 +5,12 @@ import pickle
 
 import numpy as np
 import pytest
+import sklearn.svm
 from fresh_interpreter import output_of, run
 from numba import njit
+from scipy import sparse
 
+import fastml.svm
 from fastml import Kernel, Loss
 from fastml._kernel import KernelFunction
 from fastml.kernels.cpu import gram
@@ -74,6 +77,39 @@ def test_a_function_that_is_not_jitted_where_numba_has_not_been_imported():
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_it_is_computed(dtype):
     np.testing.assert_allclose(block(Kernel(dot), X.astype(dtype)), X @ X.T)
+
+
+@pytest.mark.parametrize("to_rows", [np.asarray, sparse.csr_matrix, sparse.csc_array, np.ndarray.tolist])
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i8"])
+def test_a_call_gives_the_kernel_matrix(dtype, to_rows):
+    rows = np.array([[1, 0, 2], [0, 3, 1], [4, 0, 0]], dtype)
+    kernel = Kernel(dot)
+    values = kernel(to_rows(rows))
+    np.testing.assert_allclose(values, rows @ rows.T)
+    assert values.dtype == (np.float32 if dtype == "f4" and to_rows != np.ndarray.tolist else np.float64)
+    assert values.flags.c_contiguous
+    np.testing.assert_allclose(kernel(to_rows(rows[:2]), rows.astype(float)), rows[:2] @ rows.T)
+
+
+def test_a_call_refuses_what_does_not_fit():
+    with pytest.raises(ValueError, match=r"X.shape\[1\] == 3 while Y.shape\[1\] == 2"):
+        Kernel(dot)(np.ones((2, 3)), np.ones((2, 2)))
+    with pytest.raises(ValueError, match="NaN"):
+        Kernel(dot)(np.full((2, 3), np.nan))
+
+
+@pytest.mark.parametrize("to_rows", [np.asarray, sparse.csr_matrix])
+def test_scikit_learns_estimators_take_it(to_rows):
+    """And ours compile it, as before: they do not call it."""
+    rng = np.random.default_rng(0)
+    rows, labels = rng.standard_normal((60, 3)), np.arange(60) % 3
+    kernel = Kernel(dot)
+    twin = sklearn.svm.SVC(kernel=kernel, tol=1e-6).fit(rows, labels)
+    model = fastml.svm.SVC(kernel=kernel, tol=1e-6).fit(to_rows(rows), labels)
+    assert model.support_vectors_.shape == (len(model.support_), 3)
+    np.testing.assert_allclose(
+        model.decision_function(to_rows(rows)), twin.decision_function(rows), atol=1e-3
+    )
 
 
 @pytest.mark.parametrize("body", ["return x.margin", "return undefined_name"], ids=["attribute", "name"])

@@ -1,5 +1,7 @@
 """The progress bar is tqdm's when asked for, and otherwise costs nothing."""
 
+import time
+
 import pytest
 from fresh_interpreter import output_of
 
@@ -32,6 +34,17 @@ def test_shown_bar_goes_to_standard_error(capfd):
     assert "reading" in err
     assert "2/2" in err
     assert "epoch" in err
+
+
+def test_what_stands_behind_the_bar_does_not_redraw_it(capfd):
+    start = time.perf_counter()
+    with progress_bar(None, "fit", show=True) as bar:
+        for k in range(1000):
+            bar.update(7)
+            bar.set_postfix_str(f"violation {k}")
+    err = capfd.readouterr().err
+    assert err.count("\r") <= 3 + (time.perf_counter() - start) / 0.1  # tqdm's least interval
+    assert "violation 999" in err
 
 
 def test_option_shows_and_argument_overrides(capfd):

@@ -20,10 +20,11 @@ from sklearn.utils._sparse import _align_api_if_sparse
 from sklearn.utils.validation import _num_samples, check_array, check_consistent_length, check_is_fitted
 
 from fastml._config import resolve_device
-from fastml._kernel import BUILT_IN, Kernel, KernelFunction
+from fastml._kernel import BUILT_IN, KernelFunction
 from fastml._log import log_ran
 from fastml._user_functions import is_compiled
 from fastml._validation import check_X_y, for_kernels
+from fastml.kernels.user_kernel import Kernel
 from fastml.solvers import smo
 from fastml.svm._decision import KeptLayout, kernel_expansions, matrix_expansions
 from fastml.svm._limits import check_limits
@@ -32,6 +33,7 @@ from fastml.svm._training import Training, is_small_and_sparse, training_rows, v
 # A float32 kernel value is off by some 1e-7 of it: with larger coefficients decision values would be off by more than
 # a tenth of the 1e-3 to which a fit goes by default.
 MAX_SINGLE_PRECISION_COEF = 1e3
+MAX_KERNEL_VALUE = float(np.finfo(np.float32).max)
 MAX_SEED = np.iinfo(np.int32).max
 NOT_FINITE = (
     "The dual coefficients or intercepts are not finite. The input data may contain large values and need to be "
@@ -55,8 +57,8 @@ class KernelMachine:
         is_sparse = sparse.issparse(X)
         if is_sparse and self.kernel == "precomputed":
             raise TypeError("Sparse precomputed kernels are not supported.")
-        self._sparse = is_sparse and not callable(self.kernel)
-        if callable(self.kernel):
+        self._sparse = is_sparse and not self._is_callable()
+        if self._is_callable():
             check_consistent_length(X, y)
             return X, y
         X, y = check_X_y(self, X, y, reset=True, finite=True, large_sparse=False)
@@ -99,9 +101,12 @@ class KernelMachine:
         kernel = self._kernel_function()
         if kernel is not None:
             self._single_precision = X.dtype == np.float32
-            return Training(X, training_rows(X), kernel)
+            rows = training_rows(X)
+            _check_range(smo.largest_value(rows, kernel))
+            return Training(X, rows, kernel)
         self._single_precision = False
-        if not callable(self.kernel):
+        if not self._is_callable():
+            _check_range(np.abs(X.diagonal()).max(initial=0.0))
             return Training(X, None, None, np.require(X, np.float64, ["C", "A"]))
         self._BaseLibSVM__Xfit = X  # where the inherited _compute_kernel looks for it
         K = self._compute_kernel(X)
@@ -111,6 +116,7 @@ class KernelMachine:
             raise ValueError(f"The kernel matrix has {len(K)} rows for {self.shape_fit_[0]} samples.")
         if not np.isfinite(K).all():
             raise ValueError(NOT_FINITE)
+        _check_range(np.abs(K.diagonal()).max(initial=0.0))
         return Training(X, None, None, K)
 
     def _compute_kernel(self, X: Any) -> np.ndarray:
@@ -146,9 +152,13 @@ class KernelMachine:
             raise ValueError(NOT_FINITE)
         return 1.0 / (X.shape[1] * spread) if spread != 0 else 1.0
 
+    def _is_callable(self) -> bool:
+        """Whether the kernel takes two matrices; a ``fastml.Kernel`` could, but is compiled into the kernels."""
+        return callable(self.kernel) and not isinstance(self.kernel, Kernel)
+
     def _has_kernel_matrix(self) -> bool:
         """Whether predictions and fits get kernel values from the user."""
-        return callable(self.kernel) or (isinstance(self.kernel, str) and self.kernel == "precomputed")
+        return self._is_callable() or (isinstance(self.kernel, str) and self.kernel == "precomputed")
 
     def _kernel_function(self) -> KernelFunction | None:
         if self._has_kernel_matrix():
@@ -161,7 +171,7 @@ class KernelMachine:
             )
         return KernelFunction(self.kernel, float(self._gamma), float(self.coef0), int(self.degree))
 
-    def _solve(self, training: Training, problems: list[smo.Problem]) -> list[smo.Solution]:
+    def _solve(self, training: Training, problems: smo.Problems) -> smo.Solutions:
         device = resolve_device("cpu", gpu_pays=False)
         solutions = smo.solve(
             training.rows,
@@ -174,7 +184,7 @@ class KernelMachine:
             verbose=bool(self.verbose),
             precomputed=training.matrix,
         )
-        self.fit_status_ = int(not all(solution.converged for solution in solutions))
+        self.fit_status_ = int(not solutions.converged.all())
         log_ran(self, "fit", device)
         return solutions
 
@@ -213,7 +223,7 @@ class KernelMachine:
     def _validate_for_predict(self, X: Any) -> Any:
         """X as the kernels take it; as it is for a callable kernel."""
         check_is_fitted(self)
-        if callable(self.kernel):
+        if self._is_callable():
             return X
         X = check_X_y(self, X, reset=False, finite=True, large_sparse=False)
         if sparse.issparse(X) and not self._sparse:
@@ -255,6 +265,8 @@ class KernelMachine:
         return bool(np.abs(dual_coef).max(initial=0.0) <= MAX_SINGLE_PRECISION_COEF)
 
     def _checked_matrix(self, K: np.ndarray) -> np.ndarray:
+        if not self._is_callable():  # checked as X
+            return K.astype(np.float64, order="C", copy=False)
         K = check_array(K, dtype=np.float64, order="C", accept_large_sparse=False)
         if K.shape[1] != self.shape_fit_[0]:
             raise ValueError(_wrong_number_of_columns(K, self.shape_fit_[0]))
@@ -276,7 +288,7 @@ class SingleFunction(KernelMachine):
             weights = weights[: len(training.matrix)]
         rows = self._weighted_rows(weights)
         problem = self._problem(rows, y[rows], weights[rows])
-        (solution,) = self._solve(training, [problem])
+        solution = self._solve(training, problem)
         coef = self._coefficients(solution.alpha)
         is_support = coef != 0
         n_support = np.count_nonzero(is_support)
@@ -285,8 +297,8 @@ class SingleFunction(KernelMachine):
             support=rows[is_support],
             dual_coef=coef[is_support].reshape(1, -1),
             n_support=np.array([n_support, n_support]),
-            intercept=np.array([-solution.rho]),
-            n_iter=np.array([solution.n_iter]),
+            intercept=-solution.rho,
+            n_iter=solution.n_iter,
         )
         self.n_iter_ = self._num_iter.item()
 
@@ -326,6 +338,16 @@ def with_compiled_kernels(estimator: type) -> dict[str, Any]:
     """The estimator's parameter constraints, and ``fastml.Kernel``, which their messages do not name."""
     constraints = estimator._parameter_constraints
     return {**constraints, "kernel": [*constraints["kernel"], Hidden(Kernel)]}
+
+
+def _check_range(largest: float) -> None:
+    """LIBSVM holds kernel values in float32: scikit-learn's error where the largest of them is beyond its range.
+
+    In float64 such a fit might take for ever: with values of 1e300, C = 1 is as good as none, which only separable data
+    can do without.
+    """
+    if not largest <= MAX_KERNEL_VALUE:
+        raise ValueError(NOT_FINITE)
 
 
 def _wrong_number_of_columns(X: Any, n_train: int) -> str:

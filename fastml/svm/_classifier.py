@@ -1,8 +1,6 @@
 """What SVC and NuSVC share: one-vs-one problems, votes, probabilities."""
 
 import warnings
-from collections.abc import Iterator
-from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -12,22 +10,50 @@ from sklearn.utils import check_random_state
 from fastml._validation import unchanged_on_error
 from fastml.solvers import smo
 from fastml.svm._base import MAX_SEED, KernelMachine
-from fastml.svm._one_vs_one import OneVsOne
-from fastml.svm._platt import N_FOLDS, couple, draw_folds, fit_sigmoid
+from fastml.svm._one_vs_one import OneVsOne, pair_indices
+from fastml.svm._platt import N_FOLDS, couple, draw_folds, fit_sigmoids
 
 
 class ClassRows:
-    """Numbers of training rows, class by class: those of class c are ``rows[ends[c]:ends[c + 1]]``."""
+    """Numbers of training rows, class by class: those of class c are ``rows[starts[c]:starts[c + 1]]``."""
 
-    def __init__(self, rows: np.ndarray, ends: list[int]):
-        self.rows, self.ends = rows, ends
+    def __init__(self, rows: np.ndarray, sizes: np.ndarray):
+        self.rows, self.sizes = rows, sizes
+        self.starts = np.concatenate([[0], np.cumsum(sizes)])
 
-    def __getitem__(self, c: int) -> np.ndarray:
-        return self.rows[self.ends[c] : self.ends[c + 1]]
 
-    def pairs(self) -> Iterator[tuple[int, int]]:
-        """Every two classes, in LIBSVM's order."""
-        return combinations(range(len(self.ends) - 1), 2)
+class Pairs:
+    """The rows of every two classes, in LIBSVM's order: of one pair after another, the first class's, the second's.
+
+    Attributes
+    ----------
+    places : ndarray of int, shape (n_variables,)
+        Of each row among the classes' rows.
+    y : ndarray of float64, shape (n_variables,)
+        1 for the pair's first class, -1 for its second.
+    opponent : ndarray of int, shape (n_variables,)
+        Which of the rows of ``dual_coef_`` holds the row's coefficient.
+    starts : ndarray of int, shape (n_pairs + 1,)
+    of_row : ndarray of int, shape (n_variables,)
+        The pair's number.
+    left_to : ndarray of float64, shape (n_pairs,)
+        The decision where zero weights took all rows of a class, which loses: 1 or -1; 0, where both have some or none.
+    trained : ndarray of int
+        The pairs of which both classes have rows.
+    """
+
+    def __init__(self, classes: ClassRows):
+        first, second = pair_indices(len(classes.sizes))
+        halves = np.column_stack([first, second]).ravel()
+        self.places, starts = smo.variables_of(classes.starts, halves)
+        sizes = np.diff(starts)
+        self.y = np.repeat(np.tile([1.0, -1.0], len(first)), sizes)
+        self.opponent = np.repeat(np.column_stack([second - 1, first]).ravel(), sizes)
+        self.starts = starts[::2]
+        self.of_row = np.repeat(np.arange(len(first)), np.diff(self.starts))
+        has_first, has_second = sizes[::2] > 0, sizes[1::2] > 0
+        self.left_to = has_first.astype(float) - has_second
+        self.trained = np.flatnonzero(has_first & has_second)
 
 
 class KernelClassifier(KernelMachine):
@@ -70,19 +96,17 @@ class KernelClassifier(KernelMachine):
         if training.matrix is not None:
             weights = weights[: len(training.matrix)]
         classes = self._group(labels[: len(weights)], weights)
-        pairs = self._pairs(classes, weights)
-        fold_of = []
+        pairs = Pairs(classes)
+        problems, fold_of = self._pair_problems(classes, pairs, weights), None
         if self._effective_probability:
-            random_state = np.random.RandomState(seed)
-            fold_of = [draw_folds(len(pair.rows), random_state) for pair in pairs]
-            pairs = [self._with_folds(*pair) for pair in zip(pairs, fold_of)]
+            fold_of = draw_folds(np.diff(pairs.starts), np.random.RandomState(seed))
+            problems = self._with_folds(problems, fold_of)
         # All problems in one call: they share kernel rows.
-        solved = iter(self._solve(training, [problem for problem in pairs if _both_classes(problem.y)]))
-        solutions = [next(solved) if _both_classes(problem.y) else None for problem in pairs]
+        solutions = self._solve(training, problems.some(pairs.trained))
         self._store_pairs(training, classes, pairs, solutions)
-        if self._effective_probability:
-            sigmoids = [self._sigmoid(*pair) for pair in zip(pairs, fold_of, solutions)]
-            self._probA, self._probB = np.array(sigmoids).T.copy()
+        if fold_of is not None:
+            values = self._held_out_values(pairs, fold_of, solutions)
+            self._probA, self._probB = fit_sigmoids(values, pairs.y > 0, pairs.of_row, len(pairs.left_to))
         if len(self.classes_) == 2:
             self.intercept_ *= -1
             self.dual_coef_ = -self.dual_coef_
@@ -114,67 +138,58 @@ class KernelClassifier(KernelMachine):
         """The rows with weight, class by class."""
         rows = self._weighted_rows(weights)
         labels = labels[rows].astype(np.intp, copy=False)
-        ends = np.bincount(labels, minlength=len(self.classes_)).cumsum().tolist()
-        return ClassRows(rows[labels.argsort(kind="stable")], [0, *ends])
+        sizes = np.bincount(labels, minlength=len(self.classes_))
+        return ClassRows(rows[labels.argsort(kind="stable")], sizes)
 
-    def _pairs(self, classes: ClassRows, weights: np.ndarray) -> list[smo.Problem]:
-        bounds = [self._bounds(c, weights[classes[c]]) for c in range(len(classes.ends) - 1)]
-        problems = []
-        for i, j in classes.pairs():
-            rows = np.concatenate([classes[i], classes[j]])
-            y = np.ones(len(rows))
-            y[len(bounds[i]) :] = -1.0
-            problems.append(self._problem(rows, y, np.concatenate([bounds[i], bounds[j]])))
-        return problems
+    def _pair_problems(self, classes: ClassRows, pairs: Pairs, weights: np.ndarray) -> smo.Problems:
+        labels = np.repeat(np.arange(len(classes.sizes)), classes.sizes)
+        bounds = self._bounds(labels, weights[classes.rows])
+        return self._problems(classes.rows[pairs.places], pairs.y, bounds[pairs.places], pairs.starts)
 
     def _store_pairs(self, training, classes, pairs, solutions):
-        ends = classes.ends
+        own = np.isin(pairs.of_row, pairs.trained)
+        places, intercept, n_iter = pairs.places[own], pairs.left_to.copy(), np.zeros(len(pairs.left_to))
         # For each row of a class a coefficient against each of the other classes.
-        coefs = np.zeros((len(ends) - 2, ends[-1]))
-        intercept, n_iter = np.empty(len(pairs)), np.zeros(len(pairs))
-        for pair, ((i, j), problem, solution) in enumerate(zip(classes.pairs(), pairs, solutions)):
-            if solution is None:  # zero weights took all rows of a class: it loses
-                intercept[pair] = _constant_decision(problem.y)
-                continue
-            coef, rho = self._expansion(problem, solution)
-            n_first = ends[i + 1] - ends[i]
-            coefs[j - 1, ends[i] : ends[i + 1]] = coef[:n_first]
-            coefs[i, ends[j] : ends[j + 1]] = coef[n_first:]
-            intercept[pair] = -rho
-            n_iter[pair] = solution.n_iter
+        coefs = np.zeros((len(classes.sizes) - 1, len(classes.rows)))
+        with np.errstate(divide="ignore", invalid="ignore"):  # the fit's end looks for what is not finite
+            signed = pairs.y[own] * solutions.alpha / np.repeat(solutions.r, np.diff(solutions.starts))
+            intercept[pairs.trained] = -solutions.rho / solutions.r
+        coefs[pairs.opponent[own], places] = signed
+        n_iter[pairs.trained] = solutions.n_iter
         is_support = (coefs != 0).any(axis=0)
-        counts = [np.count_nonzero(is_support[start:end]) for start, end in pairwise(ends)]
-        self._store(
-            training, classes.rows[is_support], coefs[:, is_support], np.array(counts), intercept, n_iter
-        )
+        labels = np.repeat(np.arange(len(classes.sizes)), classes.sizes)
+        counts = np.bincount(labels[is_support], minlength=len(classes.sizes))
+        dual_coef = coefs.compress(is_support, axis=1)
+        self._store(training, classes.rows[is_support], dual_coef, counts, intercept, n_iter)
 
     # Probabilities
 
-    def _with_folds(self, pair: smo.Problem, fold_of: np.ndarray) -> smo.Problem:
-        """The pair's problem, and those without each fold that there is to solve."""
+    def _with_folds(self, problems: smo.Problems, fold_of: np.ndarray) -> smo.Problems:
+        """The problems, and those without each fold."""
+        rows, y, _, C, _, starts, *_ = problems
         folds = [
-            self._problem(pair.rows, pair.y, np.where(fold_of == fold, 0.0, pair.C))
-            for fold in range(N_FOLDS)
-            if _both_classes(pair.y[fold_of != fold])
+            self._problems(rows, y, np.where(fold_of == fold, 0.0, C), starts) for fold in range(N_FOLDS)
         ]
-        return pair._replace(folds=tuple(folds))
+        return problems._replace(folds=tuple(folds))
 
-    def _sigmoid(
-        self, pair: smo.Problem, fold_of: np.ndarray, solution: smo.Solution | None
-    ) -> tuple[float, float]:
-        """Platt's A and B, fitted to decision values of rows held out."""
-        values = np.empty(len(pair.rows))
-        solutions = iter(solution.folds if solution is not None else ())
-        for fold in range(N_FOLDS):
-            held = fold_of == fold
-            y = pair.y[~held]
-            if _both_classes(y):
-                of_fold = next(solutions)
-                with np.errstate(divide="ignore", invalid="ignore"):  # as in _expansion
-                    values[held] = (of_fold.decision[held] - of_fold.rho) / of_fold.r
-            else:
-                values[held] = _constant_decision(y)
-        return fit_sigmoid(values, pair.y > 0)
+    def _held_out_values(self, pairs: Pairs, fold_of: np.ndarray, solutions: smo.Solutions) -> np.ndarray:
+        """Decision values of all pairs' rows, by what was trained without them."""
+        n_pairs = len(pairs.left_to)
+        # Of each pair and fold: which classes have rows outside the fold.
+        shape = n_pairs, 2, N_FOLDS
+        held_out = np.bincount(
+            (2 * pairs.of_row + (pairs.y < 0)) * N_FOLDS + fold_of, minlength=int(np.prod(shape))
+        ).reshape(shape)
+        has_first, has_second = (held_out.sum(axis=2, keepdims=True) > held_out).transpose(1, 0, 2)
+        values = (has_first.astype(float) - has_second)[pairs.of_row, fold_of]
+        own, sizes = np.isin(pairs.of_row, pairs.trained), np.diff(solutions.starts)
+        trained = (has_first & has_second)[pairs.of_row, fold_of]
+        for fold, solved in enumerate(solutions.folds):
+            with np.errstate(divide="ignore", invalid="ignore"):  # as in _store_pairs
+                of_fold = (solved.decision - np.repeat(solved.rho, sizes)) / np.repeat(solved.r, sizes)
+            predicted = trained & (fold_of == fold)
+            values[predicted] = of_fold[predicted[own]]
+        return values
 
     # Prediction: scikit-learn's hooks
 
@@ -201,12 +216,3 @@ class KernelClassifier(KernelMachine):
 
     _sparse_predict = _dense_predict
     _sparse_predict_proba = _dense_predict_proba
-
-
-def _both_classes(y: np.ndarray) -> bool:
-    return len(y) > 0 and y.min() < 0 < y.max()
-
-
-def _constant_decision(y: np.ndarray) -> float:
-    """Of a pair that was trained on one class, or on none."""
-    return float(y[0]) if len(y) else 0.0

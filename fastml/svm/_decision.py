@@ -84,6 +84,15 @@ def matrix_expansions(
     coef : ndarray of shape (n_sums, n_support_vectors), float64
     starts : ndarray of shape (n_segments + 1,), int64
     """
+    if len(coef) == 1 and len(columns) >= K.shape[1] / 8:
+        # One function, of columns in most lines of memory: reading it whole spares a copy.
+        whole = np.zeros(K.shape[1])
+        whole[columns] = coef[0]
+        for rows in blocks_of_rows(len(K), K.itemsize * K.shape[1]):
+            sums = np.zeros((rows.stop - rows.start, len(starts) - 1, 1))
+            sums[:, 0, 0] = K[rows] @ whole
+            yield rows, sums
+        return
     for rows in blocks_of_rows(len(K), len(columns) * K.itemsize):
         values = K[rows].take(columns, axis=1)
         sums = np.empty((len(values), len(starts) - 1, len(coef)))

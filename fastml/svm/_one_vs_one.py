@@ -4,6 +4,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from fastml.kernels import for_device
+
 
 class OneVsOne:
     """The pairwise decision functions of all classes: positive for the pair's first class.
@@ -18,12 +20,8 @@ class OneVsOne:
     """
 
     def __init__(self, n_support, intercept):
-        self.n_classes = len(n_support)
-        self.intercept = intercept
-        first, second = pair_indices(self.n_classes)
-        # In LIBSVM's layout a class's coefficients against the others are in the order of these.
-        self.of_first = first * (self.n_classes - 1) + second - 1
-        self.of_second = second * (self.n_classes - 1) + first
+        self.n_classes, self.intercept = len(n_support), intercept
+        self._gram = for_device("cpu").gram
 
     def values(self, sums):
         """Decision values of shape (n_rows, n_pairs).
@@ -33,28 +31,13 @@ class OneVsOne:
         sums : ndarray of shape (n_rows, n_classes, n_classes - 1)
             What the support vectors of each class say of it and each of the others.
         """
-        flat = sums.reshape(len(sums), -1)
-        values = flat.take(self.of_first, axis=1)
-        values += flat.take(self.of_second, axis=1)
-        values += self.intercept
+        values = np.empty((len(sums), len(self.intercept)))
+        self._gram.pair_values(sums, self.intercept, values)
         return values
 
     def votes(self, values):
         """The class that wins most pairs, the first of several: its number, for every row of decision values."""
-        if self.n_classes == 2:
-            return 1 - (values[:, 0] > 0).astype(np.intp)
-        # A column a pair, so that all is done on whole arrays; and not by a matrix product, whose BLAS threads go on
-        # spinning on processors that the caller's next fit or prediction needs.
-        wins = np.ascontiguousarray((values > 0).T).astype(np.int32)
-        # A class begins with a vote from each before it, which it loses where that one wins.
-        counts = np.repeat(np.arange(self.n_classes, dtype=np.int32)[:, None], len(values), axis=1)
-        start = 0
-        for first in range(self.n_classes - 1):
-            end = start + self.n_classes - 1 - first
-            counts[first] += wins[start:end].sum(axis=0, dtype=np.int32)
-            counts[first + 1 :] -= wins[start:end]
-            start = end
-        return counts.argmax(axis=0)
+        return self._gram.pair_votes(values, self.n_classes)
 
 
 @lru_cache(maxsize=16)

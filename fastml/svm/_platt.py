@@ -22,66 +22,96 @@ MIN_PROBABILITY = 1e-7
 MAX_STEPS = 100
 
 
-def draw_folds(n, random_state):
-    """The fold, 0 to 4, in which each of n rows is held out: sizes differ by at most one."""
-    ends = np.arange(N_FOLDS + 1) * n // N_FOLDS
-    folds = np.empty(n, np.intp)
-    folds[random_state.permutation(n)] = np.repeat(np.arange(N_FOLDS), np.diff(ends))
+def draw_folds(sizes, random_state):
+    """The fold, 0 to 4, in which each row of each pair of classes is held out.
+
+    Parameters
+    ----------
+    sizes : ndarray of int, shape (n_pairs,)
+        Rows of each pair: those of its folds differ by at most one.
+    random_state : RandomState
+
+    Returns
+    -------
+    ndarray of int, shape (sizes.sum(),)
+    """
+    starts = np.cumsum(sizes) - sizes
+    place = np.arange(sizes.sum()) - np.repeat(starts, sizes)
+    shuffled = [start + random_state.permutation(n) for start, n in zip(starts.tolist(), sizes.tolist())]
+    folds = np.empty(len(place), np.intp)
+    # A fold ends where, of n rows, k n // 5 are before.
+    folds[np.concatenate(shuffled)] = (N_FOLDS * (place + 1) - 1) // np.repeat(sizes, sizes)
     return folds
 
 
-def fit_sigmoid(values, positive):
-    """A and B of P(positive | value) = 1 / (1 + exp(A value + B)), by Newton steps with backtracking.
+def fit_sigmoids(values, positive, pair, n_pairs):
+    """A and B of P(positive | value) = 1 / (1 + exp(A value + B)), of each pair, by Newton steps with backtracking.
 
     Parameters
     ----------
     values : ndarray of float64, shape (n,)
         Decision values of rows that were not trained on.
     positive : ndarray of bool, shape (n,)
+    pair : ndarray of int, shape (n,)
+    n_pairs : int
 
     Returns
     -------
-    A, B : float
+    A, B : ndarray of float64, shape (n_pairs,)
 
     References
     ----------
     Lin, Lin, Weng 2007, algorithm 1 and appendix C, constants included.
     """
-    n_positive = np.count_nonzero(positive)
-    n_negative = len(values) - n_positive
+    n_positive = np.bincount(pair, positive, n_pairs)
+    n_negative = np.bincount(pair, ~positive, n_pairs)
     # Platt's targets: the posterior means under a uniform prior, not 1 and 0.
-    target = np.where(positive, (n_positive + 1.0) / (n_positive + 2.0), 1.0 / (n_negative + 2.0))
-    A, B = 0.0, np.log((n_negative + 1.0) / (n_positive + 1.0))
-    loss = _cross_entropy(A * values + B, target)
+    target = np.where(
+        positive, ((n_positive + 1.0) / (n_positive + 2.0))[pair], (1.0 / (n_negative + 2.0))[pair]
+    )
+    A, B = np.zeros(n_pairs), np.log((n_negative + 1.0) / (n_positive + 1.0))
+    loss = _cross_entropy(A, B, values, target, pair)
+    left = np.arange(n_pairs)  # pairs whose sigmoid still moves; values, target and pair are theirs alone
     for _ in range(MAX_STEPS):
-        p = expit(-(A * values + B))
-        slope = target - p
-        gradient_A, gradient_B = values @ slope, slope.sum()
-        if abs(gradient_A) < 1e-5 and abs(gradient_B) < 1e-5:
-            break
-        curvature = p * (1.0 - p)
+        p = expit(-(A[left[pair]] * values + B[left[pair]]))
+        slope, curvature = target - p, p * (1.0 - p)
         weighted = values * curvature
+        terms = values * slope, slope, values * weighted, weighted, curvature
+        gradient_A, gradient_B, h_AA, h_AB, h_BB = np.array(
+            [np.bincount(pair, term, len(left)) for term in terms]
+        )
         # A small multiple of the identity makes the Hessian positive definite in floating point too.
-        h_AA, h_AB, h_BB = values @ weighted + 1e-12, weighted.sum(), curvature.sum() + 1e-12
+        h_AA += 1e-12
+        h_BB += 1e-12
         determinant = h_AA * h_BB - h_AB * h_AB
         step_A = (h_AB * gradient_B - h_BB * gradient_A) / determinant
         step_B = (h_AB * gradient_A - h_AA * gradient_B) / determinant
         descent = gradient_A * step_A + gradient_B * step_B
-        size = 1.0
-        while size >= 1e-10:
-            new_loss = _cross_entropy((A + size * step_A) * values + (B + size * step_B), target)
-            if new_loss < loss + 1e-4 * size * descent:
+        searching = ~((np.abs(gradient_A) < 1e-5) & (np.abs(gradient_B) < 1e-5))
+        size, moved = np.ones(len(left)), np.zeros(len(left), bool)
+        while searching.any():
+            own = searching[pair]
+            new_A, new_B = A[left] + size * step_A, B[left] + size * step_B
+            new_loss = _cross_entropy(new_A, new_B, values[own], target[own], pair[own])
+            enough = searching & (new_loss < loss[left] + 1e-4 * size * descent)
+            for of_pairs, new in ((A, new_A), (B, new_B), (loss, new_loss)):
+                of_pairs[left[enough]] = new[enough]
+            moved |= enough
+            size[searching] /= 2.0
+            searching &= ~enough & (size >= 1e-10)
+        if not moved.all():
+            own = moved[pair]
+            values, target, pair = values[own], target[own], (np.cumsum(moved) - 1)[pair[own]]
+            left = left[moved]
+            if not len(left):
                 break
-            size /= 2.0
-        else:
-            break
-        A, B, loss = A + size * step_A, B + size * step_B, new_loss
-    return float(A), float(B)
+    return A, B
 
 
-def _cross_entropy(z, target):
-    """Of the probabilities 1 / (1 + exp(z)), without overflow for z of either sign."""
-    return target @ z + np.logaddexp(0.0, -z).sum()
+def _cross_entropy(A, B, values, target, pair):
+    """Of the probabilities 1 / (1 + exp(A value + B)), without overflow for a value of either sign; by pairs."""
+    z = A[pair] * values + B[pair]
+    return np.bincount(pair, target * z + np.logaddexp(0.0, -z), len(A))
 
 
 def couple(decision, A, B, n_classes):
@@ -112,9 +142,10 @@ def couple(decision, A, B, n_classes):
     system[:, :-1, :-1] = 0.0
     system[:, -1, -1] = 0.0
     system[:, first, second] = system[:, second, first] = -r * (1.0 - r)
-    for pair, (i, j) in enumerate(zip(first, second)):
-        system[:, i, i] += (1.0 - r[:, pair]) ** 2
-        system[:, j, j] += r[:, pair] ** 2
+    opposed = np.zeros((n_rows, n_classes, n_classes))  # r_ji, in row i
+    opposed[:, first, second], opposed[:, second, first] = 1.0 - r, r
+    diagonal = np.arange(n_classes)
+    system[:, diagonal, diagonal] = np.square(opposed).sum(axis=2)
     constants = np.zeros((n_rows, n_classes + 1, 1))
     constants[:, -1] = 1.0
     # Clipped, where a zero comes out negative by rounding.

@@ -1,7 +1,5 @@
 """Kernel support vector classification."""
 
-from itertools import pairwise
-
 import numpy as np
 from sklearn.svm import _classes as _sklearn
 
@@ -75,20 +73,17 @@ class SVC(KernelClassifier, _sklearn.SVC):
     _parameter_constraints = with_compiled_kernels(_sklearn.SVC)
     _limited = ("C",)
 
-    def _bounds(self, c, weights):
-        if not self.class_weight_[c] > 0:  # LIBSVM's intercept becomes infinite
+    def _bounds(self, labels, weights):
+        if not (self.class_weight_ > 0).all():  # LIBSVM's intercept becomes infinite
             raise ValueError(NOT_FINITE)
-        return weights * (self.C * self.class_weight_[c])
+        return weights * (self.C * self.class_weight_)[labels]
 
-    def _problem(self, rows, y, C):
-        return _problems.c_svc(rows, y, C)
-
-    def _expansion(self, problem, solution):
-        return problem.y * solution.alpha, solution.rho
+    def _problems(self, rows, y, C, starts):
+        return _problems.c_svc(rows, y, C, starts)
 
     def _group(self, labels, weights):
         classes = super()._group(labels, weights)
-        if sum(end > start for start, end in pairwise(classes.ends)) == 1:
+        if np.count_nonzero(classes.sizes) == 1:
             raise ValueError("Invalid input - all samples with positive weights belong to the same class.")
         return classes
 
@@ -136,15 +131,11 @@ class NuSVC(KernelClassifier, _sklearn.NuSVC):
     _parameter_constraints = with_compiled_kernels(_sklearn.NuSVC)
     _limited = ("nu",)
 
-    def _bounds(self, c, weights):
+    def _bounds(self, labels, weights):
         return weights
 
-    def _problem(self, rows, y, C):
-        return _problems.nu_svc(rows, y, C, self.nu)
-
-    def _expansion(self, problem, solution):
-        with np.errstate(divide="ignore", invalid="ignore"):  # the fit's end looks for what is not finite
-            return problem.y * solution.alpha / solution.r, np.float64(solution.rho) / solution.r
+    def _problems(self, rows, y, C, starts):
+        return _problems.nu_svc(rows, y, C, starts, self.nu)
 
     def _group(self, labels, weights):
         # Negative weights count, and so do zero ones, as in LIBSVM's check.

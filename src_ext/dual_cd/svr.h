@@ -48,15 +48,16 @@ INLINE void OF(svr, VARIANT)(const linear_data *data, cd_model *model, double wo
                twelve cycles less a row. */
             double from_above = -(epsilon * per_curvature) - gradient * per_curvature;
             double from_below = epsilon * per_curvature - gradient * per_curvature;
-            double step = smaller(from_below, -b), moved = smaller(b + from_below, 0.0);
-            if (squared) {
-                step = larger(from_above, step);
-                moved = larger(b + from_above, moved);
-            } else {
-                step = larger(smaller(cost - b, from_above), larger(-cost - b, step));
-                moved = larger(smaller(cost, b + from_above), larger(-cost, moved));
+            double step = larger(from_above, smaller(from_below, -b));
+            double moved = larger(b + from_above, smaller(b + from_below, 0.0));
+            /* The step to the minimum must be long enough, not what the bounds leave of it: else a variable
+               that lies a rounding error from its bound would violate for ever. */
+            bool moves = fabs(step) >= SHORTEST_STEP;
+            if (!squared) {
+                step = larger(smaller(cost - b, step), -cost - b);
+                moved = larger(smaller(cost, moved), -cost);
             }
-            if (fabs(step) >= SHORTEST_STEP) {
+            if (moves & (moved != b)) {
                 beta[i] = moved;
                 OF(add, VARIANT)(row, w, step);
                 intercept += step * bias;

@@ -26,6 +26,7 @@ include "rows.pxi"
 include "prepared.pxi"
 include "product.pxi"
 include "expansions.pxi"
+include "pairs.pxi"
 include "custom.pxi"
 
 

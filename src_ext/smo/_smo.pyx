@@ -8,7 +8,7 @@ from fastml.kernels.cpu cimport _runtime
 import numpy as np
 
 from fastml.kernels.cpu._runtime import LEVEL
-from fastml.kernels.smo_block import Solved, Stop
+from fastml.kernels.smo_block import Stop
 
 cnp.import_array()
 
@@ -60,12 +60,14 @@ cdef extern from "smo.h":
         Py_ssize_t n_columns
 
     ctypedef void (*smo_solve)(smo_block *) noexcept nogil
+    ctypedef void (*smo_add_moves)(const smo_block *, const double *) noexcept nogil
     ctypedef void (*smo_add_rows)(const smo_product *, Py_ssize_t, Py_ssize_t) noexcept nogil
 
     ctypedef void (*smo_gather_rows)(const smo_gather *, Py_ssize_t, Py_ssize_t) noexcept nogil
 
     ctypedef struct smo_kernels:
         smo_solve solve_f32, solve_f64
+        smo_add_moves add_moves_f32, add_moves_f64
         smo_add_rows add_rows_f32, add_rows_f64
         smo_gather_rows gather_f32, gather_f64
 
@@ -78,9 +80,8 @@ cdef extern from "smo.h":
 
 cdef const smo_kernels *KERNELS = SMO_KERNELS(LEVEL)
 
-cdef dict STOPS = {
-    SMO_CONVERGED: Stop.CONVERGED, SMO_MAX_UPDATES: Stop.MAX_UPDATES, SMO_STALLED: Stop.STALLED
-}
+if (SMO_CONVERGED, SMO_MAX_UPDATES, SMO_STALLED) != (Stop.CONVERGED, Stop.MAX_UPDATES, Stop.STALLED):
+    raise ImportError("smo.h and smo_block.py name the ends of a solution differently")
 
 # Columns of a share of add_rows: fixed, so that results do not depend on the number of threads. A share's decision
 # values are 64 kB, and its part of a kernel row 32 kB.
@@ -146,67 +147,119 @@ cdef cnp.ndarray kernel_rows(array, str name):
 
 cdef struct Blocks:
     smo_block *blocks
-    char *is_single
-    Py_ssize_t n
+    smo_solve solve
+    smo_add_moves add_moves
+    const double *moves  # NULL: solve
+    const double *gradient  # where the first variable's is
 
 
-cdef void solve_share(void *context, int share, int n_shares) noexcept nogil:
+cdef void block_share(void *context, int share, int n_shares) noexcept nogil:
     cdef Blocks *shared = <Blocks *> context
-    if shared.is_single[share]:
-        KERNELS.solve_f32(&shared.blocks[share])
+    cdef smo_block *block = &shared.blocks[share]
+    if shared.moves == NULL:
+        shared.solve(block)
     else:
-        KERNELS.solve_f64(&shared.blocks[share])
+        shared.add_moves(block, shared.moves + (block.gradient - shared.gradient))
 
 
-cdef bint fill_block(smo_block *block, given, double tol, int64_t max_updates, bint nu) except -1:
-    """The C struct of a block; whether its kernel values are float32."""
+cdef bint in_order(const int32_t *index, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t k
+    for k in range(n):
+        if index[k] != k:
+            return False
+    return True
+
+
+cdef int fill_blocks(smo_block *blocks, given, const int64_t *spans, Py_ssize_t n_blocks) except -1:
+    """The C structs of all blocks, but for what is asked of them."""
     cdef cnp.ndarray K = kernel_rows(given.K, "K")
-    cdef Py_ssize_t n = len(given.alpha)
-    if n == 0:
-        raise ValueError("A block must have variables.")
+    cdef Py_ssize_t n = len(given.alpha), k, first
+    cdef smo_block every
     if K.shape[0] != K.shape[1]:
         raise ValueError(f"K must be square; got shape {given.K.shape}.")
-    block.K = cnp.PyArray_DATA(K)
-    block.K_stride = K.strides[0] // K.itemsize
-    block.index = positions(given.index, n, K.shape[0], "index")
-    block.n = n
-    block.y = <const double *> vector(given.y, cnp.NPY_FLOAT64, n, "y")
-    block.C = <const double *> vector(given.C, cnp.NPY_FLOAT64, n, "C")
-    block.alpha = <double *> vector(given.alpha, cnp.NPY_FLOAT64, n, "alpha", changes=True)
-    block.gradient = <double *> vector(given.gradient, cnp.NPY_FLOAT64, n, "gradient", changes=True)
-    block.tol = tol
-    block.max_updates = max_updates
-    block.nu = nu
-    return cnp.PyArray_TYPE(K) == cnp.NPY_FLOAT32
+    every.K = cnp.PyArray_DATA(K)
+    every.K_stride = K.strides[0] // K.itemsize
+    every.index = positions(given.index, n, K.shape[0], "index")
+    every.y = <const double *> vector(given.y, cnp.NPY_FLOAT64, n, "y")
+    every.C = <const double *> vector(given.C, cnp.NPY_FLOAT64, n, "C")
+    every.alpha = <double *> vector(given.alpha, cnp.NPY_FLOAT64, n, "alpha", changes=True)
+    every.gradient = <double *> vector(given.gradient, cnp.NPY_FLOAT64, n, "gradient", changes=True)
+    for k in range(n_blocks):
+        first = spans[2 * k]
+        if not 0 <= first < spans[2 * k + 1] <= n:
+            raise IndexError(f"A block must have variables among 0..{n}; got the span {given.spans[k]}.")
+        blocks[k] = every
+        blocks[k].n = spans[2 * k + 1] - first
+        blocks[k].index += first
+        if in_order(blocks[k].index, blocks[k].n):
+            blocks[k].index = NULL
+        blocks[k].y += first
+        blocks[k].C += first
+        blocks[k].alpha += first
+        blocks[k].gradient += first
+    return 0
 
 
-def solve_blocks(blocks, double tol, int64_t max_updates, bint nu, int n_threads):
+cdef int run_blocks(Blocks *shared, given, Py_ssize_t n_blocks, int n_threads) except -1:
+    cdef bint single = cnp.PyArray_TYPE(<cnp.ndarray> given.K) == cnp.NPY_FLOAT32
+    cdef int reserved
+    shared.solve = KERNELS.solve_f32 if single else KERNELS.solve_f64
+    shared.add_moves = KERNELS.add_moves_f32 if single else KERNELS.add_moves_f64
+    with nogil:
+        reserved = _runtime.reserve(min(n_threads, <int> min(n_blocks, 1 << 20)), n_threads)
+        _runtime.fork_join(block_share, shared, <int> n_blocks, reserved)
+        _runtime.release(reserved)
+    return 0
+
+
+cdef cnp.ndarray block_spans(given):
+    cdef cnp.ndarray spans = np.ascontiguousarray(given.spans)
+    vector(spans.ravel(), cnp.NPY_INT64, 2 * len(given.spans), "spans")
+    return spans
+
+
+def solve_blocks(given, double tol, int64_t max_updates, bint nu, int n_threads):
     """See ``fastml.kernels.reference.smo.solve_blocks``; ``n_threads`` share the blocks."""
     cdef Blocks shared
-    cdef Py_ssize_t k
-    cdef int reserved
-    shared.n = len(blocks)
-    if not shared.n:
-        return []
-    shared.blocks = <smo_block *> allocated(shared.n * (sizeof(smo_block) + 1), f"{shared.n} blocks")
-    shared.is_single = <char *> (shared.blocks + shared.n)
+    cdef cnp.ndarray spans = block_spans(given)
+    cdef Py_ssize_t k, n_blocks = len(spans)
+    cdef cnp.ndarray n_updates = np.empty(n_blocks, np.int64), violation = np.empty(n_blocks)
+    cdef cnp.ndarray stop = np.empty(n_blocks, np.int32)
+    cdef smo_block *block
+    shared.blocks = <smo_block *> allocated(n_blocks * sizeof(smo_block), f"{n_blocks} blocks")
     try:
-        for k in range(shared.n):
-            shared.is_single[k] = fill_block(&shared.blocks[k], blocks[k], tol, max_updates, nu)
-        with nogil:
-            reserved = _runtime.reserve(min(n_threads, <int> min(shared.n, 1 << 20)), n_threads)
-            _runtime.fork_join(solve_share, &shared, <int> shared.n, reserved)
-            _runtime.release(reserved)
-        for k in range(shared.n):
-            if shared.blocks[k].stop == SMO_NO_MEMORY:
+        fill_blocks(shared.blocks, given, <const int64_t *> cnp.PyArray_DATA(spans), n_blocks)
+        for k in range(n_blocks):
+            shared.blocks[k].tol = tol
+            shared.blocks[k].max_updates = max_updates
+            shared.blocks[k].nu = nu
+        shared.moves = NULL
+        run_blocks(&shared, given, n_blocks, n_threads)
+        for k in range(n_blocks):
+            block = &shared.blocks[k]
+            if block.stop == SMO_NO_MEMORY:
                 raise MemoryError(
-                    f"{shared.blocks[k].lacking_bytes} bytes for a block of {shared.blocks[k].n} variables could not "
-                    "be allocated."
+                    f"{block.lacking_bytes} bytes for a block of {block.n} variables could not be allocated."
                 )
-        return [
-            Solved(shared.blocks[k].n_updates, shared.blocks[k].violation, STOPS[shared.blocks[k].stop])
-            for k in range(shared.n)
-        ]
+            (<int64_t *> cnp.PyArray_DATA(n_updates))[k] = block.n_updates
+            (<double *> cnp.PyArray_DATA(violation))[k] = block.violation
+            (<int32_t *> cnp.PyArray_DATA(stop))[k] = block.stop
+        return n_updates, violation, stop
+    finally:
+        free(shared.blocks)
+
+
+def add_moves(given, moves, int n_threads):
+    """See ``fastml.kernels.reference.smo.add_moves``; ``n_threads`` share the blocks."""
+    cdef Blocks shared
+    cdef cnp.ndarray spans = block_spans(given)
+    cdef Py_ssize_t n_blocks = len(spans)
+    shared.moves = <const double *> vector(moves, cnp.NPY_FLOAT64, len(given.alpha), "moves")
+    shared.blocks = <smo_block *> allocated(n_blocks * sizeof(smo_block), f"{n_blocks} blocks")
+    try:
+        fill_blocks(shared.blocks, given, <const int64_t *> cnp.PyArray_DATA(spans), n_blocks)
+        shared.gradient = <const double *> cnp.PyArray_DATA(<cnp.ndarray> given.gradient)
+        run_blocks(&shared, given, n_blocks, n_threads)
     finally:
         free(shared.blocks)
 

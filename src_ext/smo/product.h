@@ -57,3 +57,21 @@ static void OF(gather, KIND)(const smo_gather *gather, ptrdiff_t first, ptrdiff_
             to[j] = from[gather->columns[j]];
     }
 }
+
+/* gradient += K moves within a block. */
+static void OF(add_moves, KIND)(const smo_block *block, const double *moves) {
+    double *gradient = block->gradient;
+    const int32_t *index = block->index;
+    for (ptrdiff_t j = 0; j < block->n; j++) {
+        const double move = moves[j];
+        if (move == 0.0)
+            continue;
+        const REAL *row = (const REAL *)block->K + (index ? index[j] : j) * block->K_stride;
+        if (index)
+            for (ptrdiff_t k = 0; k < block->n; k++)
+                gradient[k] += move * (double)row[index[k]];
+        else
+            for (ptrdiff_t k = 0; k < block->n; k++)
+                gradient[k] += move * (double)row[k];
+    }
+}

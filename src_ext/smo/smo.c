@@ -14,5 +14,5 @@
 #include "product.h"
 
 const smo_kernels FASTML_AT_LEVEL(smo_kernels) = {
-    solve_f32, solve_f64, add_rows_f32, add_rows_f64, gather_f32, gather_f64,
+    solve_f32, solve_f64, add_moves_f32, add_moves_f64, add_rows_f32, add_rows_f64, gather_f32, gather_f64,
 };

@@ -61,12 +61,14 @@ typedef struct {
 } smo_gather;
 
 typedef void (*smo_solve)(smo_block *block);
+typedef void (*smo_add_moves)(const smo_block *block, const double *moves);
 typedef void (*smo_add_rows)(const smo_product *product, ptrdiff_t first, ptrdiff_t last);
 
 typedef void (*smo_gather_rows)(const smo_gather *gather, ptrdiff_t first, ptrdiff_t last);
 
 typedef struct {
     smo_solve solve_f32, solve_f64;
+    smo_add_moves add_moves_f32, add_moves_f64;
     smo_add_rows add_rows_f32, add_rows_f64;
     smo_gather_rows gather_f32, gather_f64;
 } smo_kernels;

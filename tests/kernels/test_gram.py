@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis_profiles import examples
 from numba import njit
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from fastml import Kernel
 from fastml._csr import CSR
@@ -193,6 +193,34 @@ def assert_close(values, problem):
             bounded = problem.kernel.name == "sigmoid"  # of an infinity, of whichever sign, it is finite
             wrong &= ~(overflows & (~np.isfinite(values) | ~np.isfinite(expected) | bounded))
     assert not wrong.any(), (values[wrong][:5], expected[wrong][:5], allowed[wrong][:5])
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 8, 9, 31])
+@pytest.mark.parametrize("n_rows", [0, 1, 5])
+def test_pairs_of_classes(gram, n_classes, n_rows):
+    """Values and votes; ties, which the first class wins; values that are none, which the second does."""
+    rng = np.random.default_rng(n_classes)
+    n_pairs = n_classes * (n_classes - 1) // 2
+    sums = rng.standard_normal((n_rows, n_classes, n_classes - 1))
+    intercept = rng.standard_normal(n_pairs)
+    expected, values = np.empty((2, n_rows, n_pairs))
+    reference.pair_values(sums, intercept, expected)
+    gram.pair_values(sums, intercept, values)
+    assert_allclose(values, expected, rtol=1e-12, atol=1e-12)
+    values = rng.choice([-1.0, 0.0, np.nan, 1.0], (n_rows, n_pairs))
+    winners = gram.pair_votes(values, n_classes)
+    assert winners.dtype == np.intp
+    assert_array_equal(winners, reference.pair_votes(values, n_classes))
+
+
+def test_pairs_that_do_not_fit_are_refused():
+    gram = for_device("cpu").gram
+    sums, intercept, out = np.ones((2, 3, 2)), np.zeros(3), np.empty((2, 3))
+    for wrong in ((sums[:, :2], intercept, out), (sums, intercept[:2], out), (sums, intercept, out[:1])):
+        with pytest.raises((TypeError, ValueError)):
+            gram.pair_values(*wrong)
+    with pytest.raises(ValueError, match="values must be"):
+        gram.pair_votes(out, 4)
 
 
 @pytest.mark.parametrize("name", reference.__all__)

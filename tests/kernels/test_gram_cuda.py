@@ -95,7 +95,7 @@ def test_a_kernel_that_does_not_compile_is_named(cuda, rng, monkeypatch):
 
             return compile_and_launch
 
-    monkeypatch.setattr("fastml.kernels.cuda.gram.custom_kernel", lambda function: Refused())
+    monkeypatch.setattr("fastml.kernels.cuda.gram.custom_kernel", lambda function, dtype: Refused())
     X = dense(rng, 3, 4, "f8")
     kernel = KernelFunction("custom", function=Kernel(laplacian))
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""A user's kernel on the CPU: what is computed for sixteen rows at once, what row by row, and that both are right."""
+"""A user's kernel on the CPU: what is computed for several rows at once, what row by row, and that both are right."""
 
 import math
 
@@ -34,7 +34,7 @@ def rows(dtype, n_features=N_FEATURES):
     return [rng.standard_normal((n, n_features)).astype(dtype) for n in (3, 37)]
 
 
-# Of sixteen rows at once.
+# Of several rows at once.
 
 
 @njit
@@ -208,7 +208,7 @@ SINGLE = [branching, sliced, searching, indexing, allocating, remainder, arcs, s
 
 
 @pytest.mark.parametrize("function", VECTORISED, ids=lambda f: f.__name__)
-def test_sixteen_rows_at_once(function):
+def test_several_rows_at_once(function):
     A, B = rows("f8")
     assert_allclose(computed(function, A, B), expected(function, A, B), 1e-12, 1e-12)
     assert compiled_block(Kernel(function), "float64").lanes == LANES
@@ -353,7 +353,7 @@ def test_an_exception_for_a_single_row_is_raised():
     assert compiled_block(Kernel(refusing_a_pair), "float64").lanes == 1
 
 
-def test_an_exception_for_sixteen_rows_is_raised():
+def test_an_exception_for_several_rows_is_raised():
     X = np.arange(20.0).reshape(20, 1)
     with pytest.raises(ValueError, match="three"):
         computed(refusing, X, X)

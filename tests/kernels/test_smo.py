@@ -1,5 +1,7 @@
 """The contract of the SMO kernels: every backend beside the reference."""
 
+from typing import Any, NamedTuple
+
 import numpy as np
 import pytest
 from fresh_interpreter import output_of
@@ -10,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from fastml.kernels import for_device
 from fastml.kernels.reference import smo as reference
-from fastml.kernels.smo_block import Block, Stop
+from fastml.kernels.smo_block import Blocks, Stop
 
 AROUND_VECTORS = (1, 2, 3, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 130)
 
@@ -47,10 +49,60 @@ def sent(backend, matrix):
     return backend.arrays.send(matrix.base)[:, : matrix.shape[1]]
 
 
+class Block(NamedTuple):
+    """One block, on a matrix of its own; None: variable i stands on row i."""
+
+    K: Any
+    index: Any
+    y: Any
+    C: Any
+    alpha: Any
+    gradient: Any
+
+
+class Ended(NamedTuple):
+    """How a block's solution ended."""
+
+    n_updates: int
+    violation: float
+    stop: Stop
+
+
+def packed(blocks):
+    """Blocks side by side, on one matrix: where their own are several, they lie along its diagonal."""
+    matrices = list({id(block.K): block.K for block in blocks}.values())
+    firsts = dict(zip(map(id, matrices), np.cumsum([0, *(len(K) for K in matrices)]).tolist()))
+    K = matrices[0]
+    if len(matrices) > 1:
+        n = sum(map(len, matrices))
+        K = np.full((n, n), np.nan, np.result_type(*matrices))
+        for own in matrices:
+            first = firsts[id(own)]
+            K[first : first + len(own), first : first + len(own)] = own
+    index = [
+        firsts[id(block.K)] + (np.arange(len(block.y)) if block.index is None else block.index)
+        for block in blocks
+    ]
+    ends = np.cumsum([len(block.y) for block in blocks])
+    return Blocks(
+        K,
+        np.concatenate(index).astype(np.int32),
+        *(
+            np.concatenate([getattr(block, name) for block in blocks])
+            for name in ("y", "C", "alpha", "gradient")
+        ),
+        np.column_stack([ends - [len(block.y) for block in blocks], ends]),
+    )
+
+
 def solve_blocks(backend, blocks, *arguments):
-    """``solve_blocks`` with the matrices on the device."""
-    blocks = [block._replace(K=sent(backend, block.K)) for block in blocks]
-    return backend.smo.solve_blocks(blocks, *arguments)
+    """``solve_blocks`` of blocks of their own, which it changes, with the matrix on the device."""
+    together = packed(blocks)
+    sent_blocks = together._replace(K=sent(backend, together.K))
+    solved = backend.smo.solve_blocks(sent_blocks, *arguments)
+    for block, (first, end) in zip(blocks, together.spans):
+        block.alpha[:], block.gradient[:] = together.alpha[first:end], together.gradient[first:end]
+    return [Ended(int(n), float(violation), Stop(stop)) for n, violation, stop in zip(*solved)]
 
 
 def kernel_matrix(rng, n, dtype, definite=True):
@@ -139,7 +191,7 @@ def test_the_first_step_is_the_references(backend, device):
     def is_as_good(problem):
         block, _, nu = problem
         theirs, ours = copied(block), copied(block)
-        (expected,) = reference.solve_blocks([theirs], 1e-6, 1, nu)
+        (expected,) = solve_blocks(for_device("reference"), [theirs], 1e-6, 1, nu)
         (solved,) = solve_blocks(backend, [ours], 1e-6, 1, nu)
         assert solved.n_updates == expected.n_updates
         if expected.n_updates:
@@ -176,6 +228,39 @@ def test_blocks_do_not_depend_on_each_other(backend, device):
     are_independent()
 
 
+def test_blocks_of_some_spans_alone(backend, device):
+    """Those of no span stay as they are."""
+    rng = np.random.default_rng(0)
+    n = 6 if device == "cuda" else 20
+    K = kernel_matrix(rng, n, np.float64)
+    blocks = []
+    for k in range(3):
+        y = np.where(np.arange(n) % (2 + k), 1.0, -1.0)
+        blocks.append(Block(K, None, y, np.ones(n), np.zeros(n), -y))
+    whole = packed(blocks)
+    expected = whole._replace(alpha=whole.alpha.copy(), gradient=whole.gradient.copy())
+    solved = reference.solve_blocks(expected, 0.1, 20, False)
+    changed = whole._replace(K=sent(backend, K), spans=whole.spans[[2, 0]])
+    some = backend.smo.solve_blocks(changed, 0.1, 20, False)
+    assert_array_equal(some.n_updates, solved.n_updates[[2, 0]])
+    assert_allclose(whole.alpha, np.where(np.repeat([1, 0, 1], n), expected.alpha, 0.0), atol=1e-9)
+
+
+def test_add_moves(backend, device):
+    @settings(max_examples=examples(EXAMPLES[device]), suppress_health_check=SUPPRESSED)
+    @given(st.lists(blocks(SIZES[device]), min_size=1, max_size=4), st.integers(0, 99))
+    def is_the_references(problems, seed):
+        together = packed([block for block, _, _ in problems])
+        moves = np.random.default_rng(seed).choice([0.0, -1.0, 0.3], len(together.y))
+        spans = together.spans[:: 1 + seed % 2]
+        expected = together._replace(gradient=together.gradient.copy(), spans=spans)
+        reference.add_moves(expected, moves)
+        backend.smo.add_moves(together._replace(K=sent(backend, together.K), spans=spans), moves)
+        assert_allclose(together.gradient, expected.gradient, rtol=1e-12, atol=1e-12)
+
+    is_the_references()
+
+
 def test_max_updates_is_exact_and_can_be_continued(backend, device):
     rng = np.random.default_rng(0)
     n = 10 if device == "cuda" else 40
@@ -198,7 +283,10 @@ def test_no_pair_at_all(backend):
     block = Block(np.ones((2, 2)), None, np.ones(2), np.ones(2), np.zeros(2), -np.ones(2))
     (solved,) = solve_blocks(backend, [block], 1e-3, 100, False)
     assert solved == (0, -np.inf, Stop.CONVERGED)
-    assert solve_blocks(backend, [], 1e-3, 100, False) == []
+    none = packed([block])._replace(spans=np.empty((0, 2), np.int64))
+    assert all(len(array) == 0 for array in backend.smo.solve_blocks(none, 1e-3, 100, False))
+    backend.smo.add_moves(none, np.ones(2))
+    assert_array_equal(none.gradient, -1.0)
 
 
 @pytest.mark.parametrize("nu", [False, True])
@@ -319,21 +407,33 @@ def read_only(n):
         ({"y": np.ones(3)}, TypeError),
         ({"C": np.ones(4, np.float32)}, TypeError),
         ({"alpha": np.zeros(8)[::2]}, TypeError),
+        ({"gradient": [0.0] * 4}, TypeError),
         ({"K": np.ones((4, 5))}, ValueError),
         ({"K": np.ones((4, 4), int)}, TypeError),
-        ({"K": np.ones((3, 3))}, ValueError),
+        ({"K": np.ones((3, 3))}, IndexError),
         ({"index": np.array([0, 1, 2, 4], np.int32)}, IndexError),
         ({"index": np.array([0, 1, 2, -1], np.int32)}, IndexError),
         ({"index": np.array([0, 1, 2, 3], np.int64)}, TypeError),
         ({"alpha": read_only(4)}, ValueError),
         ({"gradient": read_only(4)}, ValueError),
-        (dict.fromkeys(("y", "C", "alpha", "gradient"), np.zeros(0)), ValueError),
+        ({"spans": np.array([[1, 1]])}, IndexError),
+        ({"spans": np.array([[0, 5]])}, IndexError),
+        ({"spans": np.array([[-1, 2]])}, IndexError),
+        ({"spans": np.array([[3, 2]])}, IndexError),
+        ({"spans": np.array([[0, 4]], np.int32)}, TypeError),
+        ({"spans": np.array([0, 4])}, TypeError),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(change, error):
-    block = Block(np.eye(4), None, np.ones(4), np.ones(4), np.zeros(4), np.zeros(4))._replace(**change)
-    with pytest.raises(error):
-        for_device("cpu").smo.solve_blocks([block], 1e-3, 10, False)
+    arrays = Blocks.single(np.eye(4), None, np.ones(4), np.ones(4), np.zeros(4), np.zeros(4))
+    arrays = arrays._replace(**change)
+    smo = for_device("cpu").smo
+    for call in (
+        lambda: smo.solve_blocks(arrays, 1e-3, 10, False),
+        lambda: smo.add_moves(arrays, np.ones(4)),
+    ):
+        with pytest.raises(error):
+            call()
 
 
 def test_read_only_results_are_refused():
@@ -350,14 +450,15 @@ def test_memory_that_is_not_there():
 import resource
 import numpy as np
 from fastml.kernels.cpu import smo
-from fastml.kernels.smo_block import Block
+from fastml.kernels.smo_block import Blocks
 n = 20_001
 y, zeros = np.ones(n), np.zeros(n)
-block = Block(np.broadcast_to(np.ones(n), (n, n)), None, y, y, zeros, zeros.copy())
+index = np.append(np.arange(1, n, dtype=np.int32), np.int32(0))  # in another order: rows are copied
+block = Blocks.single(np.broadcast_to(np.ones(n), (n, n)), index, y, y, zeros, zeros.copy())
 address_space = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (address_space + 500_000_000, resource.RLIM_INFINITY))
 for call in (
-    lambda: smo.solve_blocks([block], 1e-3, 1, False),
+    lambda: smo.solve_blocks(block, 1e-3, 1, False),
     lambda: smo.select(zeros, None, y, y, y, zeros, [], 20_000_000, False),
 ):
     try:
@@ -372,3 +473,9 @@ for call in (
     assert (
         of_choice == "960020001 bytes for the choice of 20000000 of 20001 variables could not be allocated."
     )
+
+
+def test_moves_that_do_not_fit_are_refused():
+    arrays = Blocks.single(np.eye(4), None, np.ones(4), np.ones(4), np.zeros(4), np.zeros(4))
+    with pytest.raises(TypeError):
+        for_device("cpu").smo.add_moves(arrays, np.ones(3))

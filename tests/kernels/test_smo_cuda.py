@@ -6,8 +6,9 @@ The contract that all backends share is held by test_smo.py. Small, since the si
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from test_smo import Block, copied, kernel_matrix, variables
+from test_smo import Block, copied, kernel_matrix, solve_blocks, variables
 
+from fastml.kernels import for_device
 from fastml.kernels.reference import smo as reference
 from fastml.kernels.smo_block import Stop
 
@@ -24,13 +25,12 @@ def random_block(seed, n, dtype, n_rows=None):
 
 def assert_takes_the_references_steps(cuda, blocks, n_updates, nu, tol=1e-3):
     expected = [copied(block) for block in blocks]
-    results = reference.solve_blocks(expected, tol, n_updates, nu)
-    sent = [block._replace(K=cuda.arrays.send(block.K)) for block in blocks]
-    solved = cuda.smo.solve_blocks(sent, tol, n_updates, nu)
+    results = solve_blocks(for_device("reference"), expected, tol, n_updates, nu)
+    solved = solve_blocks(cuda, blocks, tol, n_updates, nu)
     for one, theirs in zip(solved, results):
         assert (one.n_updates, one.stop) == (theirs.n_updates, theirs.stop)
         assert_allclose(one.violation, theirs.violation, rtol=1e-9, atol=1e-12)
-    for block, theirs in zip(sent, expected):
+    for block, theirs in zip(blocks, expected):
         assert_allclose(block.alpha, theirs.alpha, rtol=1e-9, atol=1e-12)
         assert_allclose(block.gradient, theirs.gradient, rtol=1e-9, atol=1e-12)
 
@@ -91,7 +91,6 @@ def test_a_step_too_small_to_change_anything(cuda):
     n = 4
     y = np.array([1.0, -1.0, 1.0, -1.0])
     block = Block(np.eye(n), None, y, np.full(n, 1e20), np.full(n, 1e19), 1e-3 * y[::-1].copy())
-    sent = block._replace(K=cuda.arrays.send(block.K))
-    (solved,) = cuda.smo.solve_blocks([sent], 1e-6, 10, False)
+    (solved,) = solve_blocks(cuda, [block], 1e-6, 10, False)
     assert solved.stop is Stop.STALLED
     assert solved.n_updates == 0

@@ -11,7 +11,7 @@ from test_gram import laplacian
 from fastml import Kernel
 from fastml._csr import CSR
 from fastml._kernel import KernelFunction
-from fastml.solvers.smo import Problem, _solve, solve
+from fastml.solvers.smo import Problems, _solve, solve
 
 TOL = 0.05
 
@@ -20,13 +20,21 @@ def one_vs_one(rng, n_classes, n, C=1.0):
     """Rows of classes around points of their own, and a problem for each pair of classes."""
     labels = np.arange(n) % n_classes
     X = rng.standard_normal((n, 3)) + 2.0 * rng.standard_normal((n_classes, 3))[labels]
-    problems = []
+    rows, y, sizes = [], [], [0]
     for a in range(n_classes):
         for b in range(a + 1, n_classes):
-            rows = np.flatnonzero((labels == a) | (labels == b)).astype(np.int32)
-            m = len(rows)
-            y = np.where(labels[rows] == a, 1.0, -1.0)
-            problems.append(Problem(rows, y, -np.ones(m), np.full(m, C), np.zeros(m)))
+            rows.append(np.flatnonzero((labels == a) | (labels == b)).astype(np.int32))
+            y.append(np.where(labels[rows[-1]] == a, 1.0, -1.0))
+            sizes.append(len(y[-1]))
+    m = sum(sizes)
+    problems = Problems(
+        np.concatenate(rows),
+        np.concatenate(y),
+        -np.ones(m),
+        np.full(m, C),
+        np.zeros(m),
+        np.cumsum(sizes),
+    )
     return X, problems
 
 
@@ -36,8 +44,8 @@ def regression(rng, n):
     z = np.sin(X[:, 0])
     rows, y = np.tile(np.arange(n, dtype=np.int32), 2), np.repeat([1.0, -1.0], n)
     C, start = np.tile(ones, 2), np.tile(np.where(np.arange(n) < n // 4, 1.0, 0.0), 2)
-    svr = Problem(rows, y, np.concatenate([0.1 - z, 0.1 + z]), C, np.zeros(2 * n))
-    return X, [svr, Problem(rows, y, np.concatenate([-z, z]), C, start, nu=True)]
+    svr = Problems.single(rows, y, np.concatenate([0.1 - z, 0.1 + z]), C, np.zeros(2 * n))
+    return X, [svr, Problems.single(rows, y, np.concatenate([-z, z]), C, start, nu=True)]
 
 
 def to_csr(X):
@@ -46,25 +54,24 @@ def to_csr(X):
     return CSR(X[kept], np.nonzero(kept)[1].astype(np.int32), indptr, X.shape)
 
 
-def with_folds(problems):
-    """Or solutions: each one, then its folds."""
-    return [one for problem in problems for one in (problem, *problem.folds)]
-
-
 def assert_agree(X, problems, kernel, precomputed=None):
     """Optimal to the same tolerance; each solution's objective bounds the other's from above."""
     ours, cpus = (
         solve(X, problems, kernel, tol=TOL, device=device, precomputed=precomputed)
         for device in ("cuda", "cpu")
     )
-    for solution, cpu, problem in zip(*map(with_folds, (ours, cpus, problems)), strict=True):
-        assert solution.converged
-        assert type(solution.alpha) is np.ndarray
-        assert_allclose(problem.y @ solution.alpha, problem.y @ problem.alpha, atol=1e-9)
+    starts = problems.starts[:-1]
+    for part, ours_of, cpus_of in zip(
+        (problems, *problems.folds), (ours, *ours.folds), (cpus, *cpus.folds), strict=True
+    ):
+        assert ours_of.converged.all()
+        assert type(ours_of.alpha) is np.ndarray
+        kept = np.add.reduceat(part.y * (ours_of.alpha - part.alpha), starts)
+        assert_allclose(kept, 0.0, atol=1e-9)
         # Strong duality: an alpha that violates by tol is within tol times sum(C) of the least objective.
-        off = TOL * float(problem.C.sum())
-        assert abs(solution.objective - cpu.objective) <= off
-        assert abs(solution.rho - cpu.rho) <= 4 * TOL
+        off = TOL * np.add.reduceat(part.C, starts)
+        assert (np.abs(ours_of.objective - cpus_of.objective) <= off).all()
+        assert (np.abs(ours_of.rho - cpus_of.rho) <= 4 * TOL).all()
 
 
 @pytest.fixture(params=["one block", "working sets"])
@@ -87,20 +94,16 @@ def test_one_vs_one(dtype, layout, name):
 @pytest.mark.usefixtures("way")
 def test_folds():
     X, problems = one_vs_one(np.random.default_rng(5), 3, 24)
-    held_out = np.arange(16) % 3
-    problems = [
-        problem._replace(
-            folds=tuple(problem._replace(C=np.where(held_out == fold, 0.0, problem.C)) for fold in range(3))
-        )
-        for problem in problems
-    ]
-    assert_agree(X, problems, KernelFunction("rbf", 0.3))
+    held_out = np.arange(len(problems.y)) % 16 % 3
+    folds = tuple(problems._replace(C=np.where(held_out == fold, 0.0, problems.C)) for fold in range(3))
+    assert_agree(X, problems._replace(folds=folds), KernelFunction("rbf", 0.3))
 
 
 @pytest.mark.usefixtures("way")
 def test_rows_that_stand_twice():
-    X, problems = regression(np.random.default_rng(0), 16)
-    assert_agree(X, problems, KernelFunction("rbf", 0.5))
+    X, both = regression(np.random.default_rng(0), 16)
+    for problem in both:
+        assert_agree(X, problem, KernelFunction("rbf", 0.5))
 
 
 @pytest.mark.usefixtures("way")
@@ -122,13 +125,13 @@ def test_all_problems_of_a_classifier_are_one_launch(cuda, monkeypatch):
     solve_blocks = cuda.smo.solve_blocks
 
     def counted(blocks, *arguments):
-        launches.append(len(blocks))
+        launches.append(len(blocks.spans))
         return solve_blocks(blocks, *arguments)
 
     monkeypatch.setattr(cuda.smo, "solve_blocks", counted)
     X, problems = one_vs_one(np.random.default_rng(3), 4, 20)
     solutions = solve(X, problems, KernelFunction("rbf", 0.3), tol=TOL, device="cuda")
-    assert len(solutions) == len(problems) == 6
+    assert len(solutions.rho) == 6
     assert launches == [6]
 
 
@@ -150,6 +153,6 @@ def test_memory_for_values_is_what_x_leaves_free(cuda, monkeypatch):
 
 def test_max_iter_ends_it_on_the_update(cuda):
     X, problems = one_vs_one(np.random.default_rng(4), 3, 24)
-    for solution in solve(X, problems, KernelFunction("rbf", 0.3), tol=1e-3, max_iter=2, device="cuda"):
-        assert solution.n_iter == 2
-        assert not solution.converged
+    solutions = solve(X, problems, KernelFunction("rbf", 0.3), tol=1e-3, max_iter=2, device="cuda")
+    assert (solutions.n_iter == 2).all()
+    assert not solutions.converged.any()

@@ -1,10 +1,13 @@
 """Dual problems of every estimator, and direct checks of their solutions."""
 
+from types import SimpleNamespace
+
 import numpy as np
 from hypothesis import strategies as st
 
 from fastml._kernel import KernelFunction
-from fastml.solvers.smo import Problem
+from fastml.solvers import smo
+from fastml.solvers.smo import Problems
 
 # Enough for what converges at all within the time of a test.
 MAX_ITER = 200_000
@@ -13,6 +16,32 @@ MAX_ITER = 200_000
 NU, EPSILON = 0.4, 0.1
 
 KINDS = ("svc", "svr", "nu_svc", "nu_svr", "one_class")
+
+
+def solve(X, problems, *arguments, **options):
+    """The solution of each of a list of single problems, all given to the solver at once, with numbers for arrays."""
+    if not problems:
+        return []
+    solutions = smo.solve(X, together(problems), *arguments, **options)
+    return [one_of(solutions, k) for k in range(len(problems))]
+
+
+def together(problems):
+    """Single problems, none nu or all, as the solver takes them."""
+    of_variables = (np.concatenate(arrays) for arrays in zip(*(problem[:5] for problem in problems)))
+    starts = np.cumsum([0, *(len(problem.y) for problem in problems)])
+    folds = tuple(together(folds) for folds in zip(*(problem.folds for problem in problems), strict=True))
+    return Problems(*of_variables, starts, problems[0].nu, folds)
+
+
+def one_of(solutions, k):
+    own = slice(*solutions.starts[k : k + 2])
+    return SimpleNamespace(
+        alpha=solutions.alpha[own],
+        decision=solutions.decision[own],
+        folds=tuple(one_of(fold, k) for fold in solutions.folds),
+        **{name: getattr(solutions, name)[k] for name in ("rho", "r", "n_iter", "objective", "converged")},
+    )
 
 
 def kernel_matrix(X, kernel):
@@ -51,21 +80,21 @@ def make_problem(kind, y, z, C):
     twice, signs = np.concatenate([once, once]), np.repeat([1.0, -1.0], n)
     match kind:
         case "svc":
-            return Problem(once, y, -np.ones(n), C, np.zeros(n))
+            return Problems.single(once, y, -np.ones(n), C, np.zeros(n))
         case "svr":
             p = np.concatenate([EPSILON - z, EPSILON + z])
-            return Problem(twice, signs, p, np.concatenate([C, C]), np.zeros(2 * n))
+            return Problems.single(twice, signs, p, np.concatenate([C, C]), np.zeros(2 * n))
         case "one_class":
-            return Problem(once, np.ones(n), np.zeros(n), C, fill_up(NU * C.sum(), C))
+            return Problems.single(once, np.ones(n), np.zeros(n), C, fill_up(NU * C.sum(), C))
         case "nu_svc":
             alpha = np.zeros(n)
             smaller = min(C[y > 0].sum(), C[y < 0].sum())
             for sign in (1.0, -1.0):
                 alpha[y == sign] = fill_up(NU * smaller, C[y == sign])
-            return Problem(once, y, np.zeros(n), C, alpha, nu=True)
+            return Problems.single(once, y, np.zeros(n), C, alpha, nu=True)
         case "nu_svr":
             alpha = fill_up(NU * C.sum() / 2, C)
-            return Problem(
+            return Problems.single(
                 twice,
                 signs,
                 np.concatenate([-z, z]),
@@ -162,5 +191,5 @@ def one_vs_one(X, codes, C, n_classes):
         for b in range(a + 1, n_classes):
             rows = np.flatnonzero((codes == a) | (codes == b)).astype(np.int32)
             y = np.where(codes[rows] == a, 1.0, -1.0)
-            problems.append(Problem(rows, y, -np.ones(len(y)), np.full(len(y), C), np.zeros(len(y))))
+            problems.append(Problems.single(rows, y, -np.ones(len(y)), np.full(len(y), C), np.zeros(len(y))))
     return problems

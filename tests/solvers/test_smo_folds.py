@@ -1,5 +1,7 @@
 """Cross-validation of duals: each fold's solution is as good as any problem's, wherever it started."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,11 +19,11 @@ from smo_problems import (
     make_problem,
     one_vs_one,
     rounding,
+    solve,
 )
 
 from fastml._kernel import KernelFunction
-from fastml.solvers import smo
-from fastml.solvers.smo import _kernel_values, _solve
+from fastml.solvers.smo import Problems, _kernel_values, _solve
 
 
 def with_folds(problem, fold_of, start):
@@ -36,8 +38,8 @@ def with_folds(problem, fold_of, start):
 def remaining(fold, solution):
     """A fold's problem and solution without the variables that take no part: what it says in fewer words."""
     stays = fold.C > 0
-    few = fold._replace(**{name: getattr(fold, name)[stays] for name in ("rows", "y", "p", "C", "alpha")})
-    return few, solution._replace(alpha=solution.alpha[stays])
+    few = Problems.single(*(array[stays] for array in fold[:5]), nu=fold.nu)
+    return few, SimpleNamespace(**{**vars(solution), "alpha": solution.alpha[stays]})
 
 
 @pytest.mark.parametrize("kind", ["svc", "nu_svc", "svr", "one_class"])
@@ -62,7 +64,7 @@ def test_folds(way, kind):
             return make_problem(kind, y, z, bounds[:n]).alpha if kind != "svr" else np.zeros(2 * n)
 
         problem = with_folds(problem, fold_of, start)
-        (solution,) = smo.solve(X, [problem], kernel, tol=1e-3, max_iter=MAX_ITER)
+        (solution,) = solve(X, [problem], kernel, tol=1e-3, max_iter=MAX_ITER)
         K = kernel_matrix(X, kernel)
         assert len(solution.folds) == len(problem.folds)
         for fold, of_fold in zip(problem.folds, solution.folds):
@@ -90,15 +92,15 @@ def test_folds_of_one_vs_one_problems(way, storage, cache_size):
     ]
     K = kernel_matrix(X, RBF)
     if storage == "computed":
-        solutions = smo.solve(X, problems, RBF, tol=1e-4, cache_size=cache_size)
+        solutions = solve(X, problems, RBF, tol=1e-4, cache_size=cache_size)
     else:
-        solutions = smo.solve(None, problems, RBF, tol=1e-4, cache_size=cache_size, precomputed=K)
+        solutions = solve(None, problems, RBF, tol=1e-4, cache_size=cache_size, precomputed=K)
     for problem, solution in zip(problems, solutions):
         assert_solved(problem, solution, K, 1e-4)
         assert len(solution.folds) == 5
         for fold, of_fold in zip(problem.folds, solution.folds):
             assert_solved(*remaining(fold, of_fold), K, 1e-4)
-            (own,) = smo.solve(X, [remaining(fold, of_fold)[0]], RBF, tol=1e-4)
+            (own,) = solve(X, [remaining(fold, of_fold)[0]], RBF, tol=1e-4)
             assert of_fold.objective == pytest.approx(own.objective, rel=1e-4)
 
 
@@ -111,13 +113,13 @@ def test_folds_of_nearly_all_and_of_nothing(way):
     C[0, [np.argmax(problem.y), np.argmin(problem.y)]] = 5.0
     C[1] = 5.0
     folds = tuple(problem._replace(C=of_fold) for of_fold in C)
-    (solution,) = smo.solve(X, [problem._replace(folds=folds)], RBF, tol=1e-5)
+    (solution,) = solve(X, [problem._replace(folds=folds)], RBF, tol=1e-5)
     K = kernel_matrix(X, RBF)
     assert_solved(*remaining(folds[0], solution.folds[0]), K, 1e-5)
     assert np.count_nonzero(solution.folds[0].alpha) == 2
     assert solution.folds[1].n_iter == 0
     assert_solved(folds[1], solution.folds[1], K, 1e-5)
-    (stopped,) = smo.solve(X, [problem._replace(folds=folds)], RBF, tol=1e-5, max_iter=3)
+    (stopped,) = solve(X, [problem._replace(folds=folds)], RBF, tol=1e-5, max_iter=3)
     assert stopped.n_iter == stopped.folds[1].n_iter == 3
     assert not stopped.folds[1].converged
     assert_feasible(folds[1], stopped.folds[1].alpha)
@@ -128,7 +130,7 @@ def test_a_variable_is_held_out_of_one_fold(monkeypatch):
     problem = make_problem("svc", np.array([1.0, -1.0, 1.0]), None, np.ones(3))
     fold = problem._replace(C=np.array([0.0, 1.0, 1.0]))
     with pytest.raises(ValueError, match="several folds"):
-        smo.solve(np.eye(3), [problem._replace(folds=(fold, fold))], RBF, tol=1e-3)
+        solve(np.eye(3), [problem._replace(folds=(fold, fold))], RBF, tol=1e-3)
 
 
 def test_folds_need_few_kernel_rows_of_their_own(monkeypatch):
@@ -147,7 +149,7 @@ def test_folds_need_few_kernel_rows_of_their_own(monkeypatch):
 
     def values_of(problem):
         computed.clear()
-        smo.solve(X, [problem], RBF, tol=1e-3, cache_size=20.0)
+        solve(X, [problem], RBF, tol=1e-3, cache_size=20.0)
         return sum(computed)
 
     alone = values_of(problem)

@@ -143,6 +143,30 @@ def test_regression_reaches_scikit_learns_objective(solver, storage, weighted, e
     assert_allclose(ours.predict(rows), theirs.predict(exact), atol=1e-2)
 
 
+TIED = np.array([0.1, 0.2, 0.3, 0.3, 0.3, 0.4, 0.5, 0.6])
+ONE_HOT = np.eye(5)[_rng.integers(0, 5, 400)]
+
+
+@pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("C", [1.0, 0.1])
+@pytest.mark.parametrize(
+    ("rows", "values"),
+    [
+        (np.zeros((8, 1)), TIED),
+        (ONE_HOT, np.round(ONE_HOT @ np.arange(5.0) + _rng.standard_normal(400))),
+    ],
+    ids=["no features", "one-hot"],
+)
+def test_tied_targets_converge(rows, values, C):
+    """Dual variables end a rounding error from their bound, and must come to lie there."""
+    for seed in range(5):
+        ours, theirs = (
+            package.svm.LinearSVR(C=C, random_state=seed).fit(rows, values) for package in (fastml, sklearn)
+        )
+        assert ours.n_iter_ <= 3 * theirs.n_iter_
+        assert_allclose(ours.predict(rows), theirs.predict(rows), atol=0.02)
+
+
 @pytest.mark.parametrize(
     ("kind", "parameters"),
     [

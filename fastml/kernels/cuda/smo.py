@@ -7,8 +7,8 @@ latencies, not yet measured; it hardly grows with the number of blocks, up to wh
 CPU took 0.8 microseconds for a thousand variables: the GPU pays where blocks are many, or where what surrounds them
 (kernel rows, sums of these) is what costs.
 
-Matrices are copied first, each into the order of its variables: then a step reads two rows along their length, and
-one launch takes blocks of any matrices. It costs one pass over memory for what takes hundreds of steps.
+Matrices are copied first, each into the order of its variables: then a step reads two rows along their length. It
+costs one pass over memory for what takes hundreds of steps.
 
 A block's alpha, gradient, bounds and signs lie in shared memory up to some 1,200 variables, else in global memory.
 
@@ -23,21 +23,16 @@ from fastml.kernels.cuda import _smo_kernel as kernel
 from fastml.kernels.cuda._smo_arrays import (
     SUM_SHARED_BYTES,
     SUM_THREADS,
+    add_moves_kernel,
     add_rows_kernel,
     gather_kernel,
     pack_kernel,
 )
 from fastml.kernels.cuda._smo_select import select
 from fastml.kernels.cuda._warp import LANES
-from fastml.kernels.smo_block import Solved, Stop
+from fastml.kernels.smo_block import Solved
 
-__all__ = ["add_rows", "gather", "select", "solve_blocks", "updates_per_call", "value_bytes"]
-
-_STOPS = {
-    kernel.CONVERGED: Stop.CONVERGED,
-    kernel.MAX_UPDATES: Stop.MAX_UPDATES,
-    kernel.STALLED: Stop.STALLED,
-}
+__all__ = ["add_moves", "add_rows", "gather", "select", "solve_blocks", "updates_per_call", "value_bytes"]
 
 # Updates in some 0.2 s of blocks of up to a thousand variables that are on the card at once, and blocks that any card
 # that these kernels are made for holds at once.
@@ -46,22 +41,23 @@ _BLOCKS_AT_ONCE = 100
 
 
 def solve_blocks(blocks, tol, max_updates, nu):
-    if not blocks:
-        return []
-    sizes = np.array([len(block.y) for block in blocks])
-    starts = _offsets(sizes)
+    n_blocks = len(blocks.spans)
+    if not n_blocks:
+        return Solved(np.empty(0, np.int64), np.empty(0), np.empty(0, np.int32))
+    variables, starts = _variables(blocks.spans)
+    sizes = np.diff(starts)
     matrix_starts = _offsets(sizes**2)
     device_starts, device_matrix_starts = arrays.send(starts), arrays.send(matrix_starts)
-    K = _packed(blocks, starts, device_starts, device_matrix_starts, int(matrix_starts[-1]))
-    host_state = np.zeros((kernel.N_STATE, starts[-1]))
+    K = _packed(blocks, variables, sizes, device_starts, device_matrix_starts, int(matrix_starts[-1]))
+    host_state = np.zeros((kernel.N_STATE, len(variables)))
     rows = (kernel.Y, "y"), (kernel.BOUND, "C"), (kernel.ALPHA, "alpha"), (kernel.GRADIENT, "gradient")
     for row, name in rows:
-        np.concatenate([getattr(block, name) for block in blocks], out=host_state[row])
-    state, results = arrays.send(host_state), _device.empty((len(blocks), 3), np.float64)
+        host_state[row] = getattr(blocks, name)[variables]
+    state, results = arrays.send(host_state), _device.empty((n_blocks, 3), np.float64)
     largest = int(sizes.max())
     in_shared = largest <= kernel.MOST_IN_SHARED
     configuration = (
-        len(blocks),
+        n_blocks,
         kernel.solve_threads(largest),
         _device.stream(),
         kernel.shared_bytes(largest, in_shared),
@@ -69,13 +65,29 @@ def solve_blocks(blocks, tol, max_updates, nu):
     kernel.solve_kernel(bool(nu), in_shared)[configuration](
         K, device_starts, device_matrix_starts, state, float(tol), int(max_updates), results
     )
-    changed = arrays.fetch(state[kernel.ALPHA : kernel.GRADIENT + 1])
-    for block, first, end in zip(blocks, starts, starts[1:]):
-        block.alpha[:], block.gradient[:] = changed[:, first:end]
-    return [
-        Solved(int(n_updates), float(violation), _STOPS[int(stop)])
-        for n_updates, violation, stop in arrays.fetch(results)
-    ]
+    blocks.alpha[variables], blocks.gradient[variables] = arrays.fetch(
+        state[kernel.ALPHA : kernel.GRADIENT + 1]
+    )
+    n_updates, violation, stop = arrays.fetch(results).T
+    return Solved(n_updates.astype(np.int64), violation.copy(), stop.astype(np.int32))
+
+
+def add_moves(blocks, moves):
+    variables, starts = _variables(blocks.spans)
+    if not len(variables):
+        return
+    largest = int(np.diff(starts).max())
+    gradient = arrays.send(blocks.gradient[variables])
+    threads = _device.threads(largest)
+    grid = len(blocks.spans), _device.grid(-(-largest // threads))
+    add_moves_kernel[grid, threads, _device.stream()](
+        _device.strided(blocks.K),
+        arrays.send(blocks.index[variables]),
+        arrays.send(starts),
+        arrays.send(moves[variables]),
+        gradient,
+    )
+    blocks.gradient[variables] = arrays.fetch(gradient)
 
 
 def add_rows(decision, K, slots, coefficients):
@@ -101,7 +113,7 @@ def gather(K, slots, columns, out):
 
 def updates_per_call(sizes):
     waves = 1 + len(sizes) // _BLOCKS_AT_ONCE
-    return max(1, int(_UPDATES_PER_CALL / (waves * (1 + max(sizes) / 1000))))
+    return max(1, int(_UPDATES_PER_CALL / (waves * (1 + np.max(sizes) / 1000))))
 
 
 def value_bytes(cache_bytes):
@@ -114,26 +126,22 @@ def _offsets(sizes):
     return np.concatenate([[0], np.cumsum(sizes)])
 
 
-def _packed(blocks, starts, device_starts, device_matrix_starts, n_values):
-    """All blocks' matrices, one after another; of one dtype, which changes no value."""
-    dtype = np.result_type(*(block.K.dtype for block in blocks))
-    packed = _device.empty(n_values, dtype)
-    index = np.concatenate(
-        [np.arange(len(b.y), dtype=np.int32) if b.index is None else b.index for b in blocks]
-    )
-    index = arrays.send(index)
-    sharing = {}
-    for k, block in enumerate(blocks):
-        sharing.setdefault(id(block.K), []).append(k)
-    for own in sharing.values():
-        largest = int(max(starts[k + 1] - starts[k] for k in own))
-        if largest == 0:
-            continue
-        grid = len(own), _device.grid(largest)
+def _variables(spans):
+    """The blocks' variables, one block after another, and where each begins among them."""
+    sizes = spans[:, 1] - spans[:, 0]
+    starts = _offsets(sizes)
+    return np.repeat(spans[:, 0] - starts[:-1], sizes) + np.arange(starts[-1]), starts
+
+
+def _packed(blocks, variables, sizes, device_starts, device_matrix_starts, n_values):
+    """All blocks' matrices, one after another."""
+    packed = _device.empty(n_values, blocks.K.dtype)
+    if n_values:
+        largest = int(sizes.max())
+        grid = len(sizes), _device.grid(largest)
         pack_kernel[grid, _device.threads(largest), _device.stream()](
-            _device.strided(blocks[own[0]].K),
-            index,
-            arrays.send(np.array(own, np.int32)),
+            _device.strided(blocks.K),
+            arrays.send(blocks.index[variables]),
             device_starts,
             device_matrix_starts,
             packed,

@@ -151,8 +151,10 @@ def _svr_sweep(data, model, record, squared):
         record["largest"] = max(record["largest"], violation)
         record["smallest"] += violation
         curvature = data.sq_norm[i] + diagonal
-        moved = np.clip(max(0.0, b - above / curvature) + min(0.0, b - below / curvature), -upper, upper)
-        if abs(moved - b) >= SHORTEST_STEP:
+        minimum = max(0.0, b - above / curvature) + min(0.0, b - below / curvature)
+        moved = np.clip(minimum, -upper, upper)
+        # Of whatever length: a variable that lies a rounding error from its bound would violate for ever, else.
+        if abs(minimum - b) >= SHORTEST_STEP and moved != b:
             _step(data, model, record, x, moved - b)
             model.dual[i] = moved
         s += 1

@@ -17,7 +17,7 @@ import numpy as np
 
 from fastml._csr import CSR
 
-__all__ = ["expansions", "gram", "prepare", "take_rows"]
+__all__ = ["expansions", "gram", "pair_values", "pair_votes", "prepare", "take_rows"]
 
 
 class Prepared:
@@ -121,6 +121,43 @@ def expansions(A, prepared, kernel, coef, starts, out, n_threads=None):
     values = _values(A, B, kernel)
     for segment, (first, last) in enumerate(pairwise(starts)):
         out[:, segment] = values[:, first:last] @ coef[:, first:last].astype(np.float64).T
+
+
+def pair_values(sums, intercept, out):
+    """The decision functions of every two classes, positive for the first: out[i, (a, b)], in the order (0, 1), (0, 2).
+
+    All arrays are the host's, on any device: there are a few additions for each number.
+
+    Parameters
+    ----------
+    sums : C-contiguous array of shape (n_rows, n_classes, n_classes - 1), float64
+        What the support vectors of each class say of it and each of the others.
+    intercept : array of shape (n_pairs,), float64
+    out : C-contiguous array of shape (n_rows, n_pairs), float64
+    """
+    first, second = np.triu_indices(sums.shape[1], 1)
+    out[...] = sums[:, first, second - 1] + sums[:, second, first] + intercept
+
+
+def pair_votes(values, n_classes):
+    """The class that wins most pairs, the first of several.
+
+    Parameters
+    ----------
+    values : C-contiguous array of shape (n_rows, n_pairs), float64, the host's
+        The first class of a pair wins where they are above zero.
+    n_classes : int
+
+    Returns
+    -------
+    ndarray of intp, shape (n_rows,)
+    """
+    first, second = np.triu_indices(n_classes, 1)
+    votes = np.zeros((len(values), n_classes), np.intp)
+    for pair, (a, b) in enumerate(zip(first, second)):
+        votes[:, a] += values[:, pair] > 0
+        votes[:, b] += ~(values[:, pair] > 0)
+    return votes.argmax(axis=1)
 
 
 def _values(A, B, kernel):

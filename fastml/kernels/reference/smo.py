@@ -27,7 +27,7 @@ import numpy as np
 
 from fastml.kernels.smo_block import Solved, Stop
 
-__all__ = ["add_rows", "gather", "select", "solve_blocks", "updates_per_call", "value_bytes"]
+__all__ = ["add_moves", "add_rows", "gather", "select", "solve_blocks", "updates_per_call", "value_bytes"]
 
 # Curvature of a pair where the kernel gives none above zero.
 TAU = 1e-12
@@ -91,8 +91,8 @@ def solve_blocks(blocks, tol, max_updates, nu):
 
     Parameters
     ----------
-    blocks : list of fastml.kernels.smo_block.Block
-        Their ``alpha`` and ``gradient`` are changed in place.
+    blocks : fastml.kernels.smo_block.Blocks
+        ``alpha`` and ``gradient`` are changed in place.
     tol : float
         A block is solved when its violation is not above this.
     max_updates : int
@@ -101,9 +101,30 @@ def solve_blocks(blocks, tol, max_updates, nu):
 
     Returns
     -------
-    list of fastml.kernels.smo_block.Solved
+    fastml.kernels.smo_block.Solved
     """
-    return [_solve_block(block, tol, max_updates, nu) for block in blocks]
+    ended = [_solve_block(blocks, slice(*span), tol, max_updates, nu) for span in blocks.spans.tolist()]
+    n_updates, violation, stop = zip(*ended) if ended else ((), (), ())
+    return Solved(np.array(n_updates, np.int64), np.array(violation, np.float64), np.array(stop, np.int32))
+
+
+def add_moves(blocks, moves):
+    """Add to each block's gradient the kernel values of its variables, times how far these moved.
+
+    gradient_i += sum_j moves_j k(x_i, x_j) over the block's variables, the sum in float64.
+
+    Parameters
+    ----------
+    blocks : fastml.kernels.smo_block.Blocks
+        ``gradient`` is changed in place.
+    moves : array of float64, of shape (n_variables,)
+        Of y times alpha.
+    """
+    for span in blocks.spans.tolist():
+        own = slice(*span)
+        moved = np.flatnonzero(moves[own])
+        K = blocks.K[np.ix_(blocks.index[own][moved], blocks.index[own])]
+        blocks.gradient[own] += moves[own][moved] @ K.astype(np.float64)
 
 
 def add_rows(decision, K, slots, coefficients):
@@ -145,7 +166,7 @@ def updates_per_call(sizes):
 
     Parameters
     ----------
-    sizes : list of int
+    sizes : sequence of int
         The number of variables of each block.
 
     Returns
@@ -183,14 +204,14 @@ def _groups(y, nu):
     return [y > 0, y < 0] if nu else [np.ones(len(y), bool)]
 
 
-def _solve_block(block, tol, max_updates, nu):
-    y, C, alpha, gradient = block.y, block.C, block.alpha, block.gradient
-    rows = np.arange(len(y)) if block.index is None else block.index
-    K = block.K[np.ix_(rows, rows)].astype(np.float64)
+def _solve_block(blocks, own, tol, max_updates, nu):
+    y, C, alpha, gradient = (array[own] for array in (blocks.y, blocks.C, blocks.alpha, blocks.gradient))
+    rows = blocks.index[own]
+    K = blocks.K[np.ix_(rows, rows)].astype(np.float64)
     for n_updates in range(max_updates + 1):
         i, j, violation = _best_pair(K, y, C, alpha, gradient, nu)
         if not violation > tol or j < 0:  # no score of values that are not finite compares
-            return Solved(n_updates, violation, Stop.CONVERGED)
+            return n_updates, violation, Stop.CONVERGED
         if n_updates == max_updates:
             break
         room_i = C[i] - alpha[i] if y[i] > 0 else alpha[i]
@@ -202,9 +223,9 @@ def _solve_block(block, tol, max_updates, nu):
             moved = np.clip(alpha[variable] + y[variable] * change, 0.0, C[variable])
             alpha[variable] = bound if step >= room else moved
         if before == (alpha[i], alpha[j]):
-            return Solved(n_updates, violation, Stop.STALLED)
+            return n_updates, violation, Stop.STALLED
         gradient += step * (K[i] - K[j])
-    return Solved(max_updates, violation, Stop.MAX_UPDATES)
+    return max_updates, violation, Stop.MAX_UPDATES
 
 
 def _curvature(K, i, j):

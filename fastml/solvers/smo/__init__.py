@@ -1,6 +1,7 @@
 """Sequential minimal optimisation: the duals of kernel machines, all problems of an estimator in one call."""
 
-from fastml.solvers.smo._problem import Problem, Solution
-from fastml.solvers.smo._solve import solve
+from fastml.solvers.smo._problem import Problems, Solutions, variables_of
+from fastml.solvers.smo._solve import largest_value, solve
+from fastml.solvers.smo._spend import spend
 
-__all__ = ["Problem", "Solution", "solve"]
+__all__ = ["Problems", "Solutions", "largest_value", "solve", "spend", "variables_of"]

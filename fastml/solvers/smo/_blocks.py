@@ -1,12 +1,10 @@
 """Problems that are one block each: their kernel matrix at once, no outer loop."""
 
-from typing import Any
-
 import numpy as np
 
-from fastml.kernels.smo_block import Block, Stop
-from fastml.solvers.smo._folds import start_of_fold
-from fastml.solvers.smo._problem import solution
+from fastml.kernels.smo_block import Blocks, Stop
+from fastml.solvers.smo._folds import start_of_folds
+from fastml.solvers.smo._problem import EPSILON, joined, rounding_of, solutions_at
 
 
 def solve_as_blocks(smo, values, problems, tol, limit, n_bytes, bar):
@@ -20,8 +18,7 @@ def solve_as_blocks(smo, values, problems, tol, limit, n_bytes, bar):
     smo : module
         The kernel family ``smo`` of a backend.
     values : KernelValues
-    problems : list of Problem
-        Either all nu problems or none.
+    problems : Problems
     tol : float
     limit : int
         Pair updates per problem, at most.
@@ -31,45 +28,39 @@ def solve_as_blocks(smo, values, problems, tol, limit, n_bytes, bar):
 
     Returns
     -------
-    list of Solution
+    Solutions
     """
-    solutions: list[Any] = [None] * len(problems)
-    for members, rows in _sharing(values, problems, n_bytes):
-        group = _Group(smo, values, rows, n_bytes, bar)
-        for k, solved in zip(members, group.solve([problems[k] for k in members], tol, limit)):
-            solutions[k] = solved
-    return solutions
+    if _share_a_matrix(values, problems, n_bytes):
+        groups = [np.arange(len(problems.starts) - 1)]
+    else:
+        groups = [np.array([k]) for k in range(len(problems.starts) - 1)]
+    parts = []
+    for numbers in groups:
+        own = problems.some(numbers)
+        parts.append(_Group(smo, values, own.rows, n_bytes, bar).solve(own, tol, limit))
+    return joined(parts, groups)
 
 
-def _sharing(values, problems, n_bytes):
-    """The problems in groups, by their places in the list, each group with the rows of a matrix that serves it."""
-    alone = [([k], _distinct(problem.rows)) for k, problem in enumerate(problems)]
-    if len(alone) < 2:
-        return alone
+def _share_a_matrix(values, problems, n_bytes):
+    """Whether they do. A block's solution may copy its matrix."""
+    copies = float((np.diff(problems.starts) ** 2).sum())
+    if len(problems.starts) == 2:
+        return True
     used = np.zeros(values.n_samples, bool)
-    for _, rows in alone:
-        used[rows] = True
-    shared = np.count_nonzero(used) ** 2
-    # A block's solution may copy its matrix.
-    copies = sum(len(problem.rows) ** 2 for problem in problems)
-    if (
-        shared > sum(len(rows) ** 2 for _, rows in alone)
-        or (shared + copies) * values.dtype.itemsize > n_bytes
-    ):
-        return alone
-    return [(list(range(len(problems))), np.flatnonzero(used).astype(np.int32))]
-
-
-def _distinct(rows):
-    """Each row once, in order; they mostly are."""
-    return rows if (rows[1:] > rows[:-1]).all() else np.unique(rows)
+    used[problems.rows] = True
+    shared = float(np.count_nonzero(used)) ** 2
+    return shared <= copies and (shared + copies) * values.dtype.itemsize <= n_bytes
 
 
 class _Group:
-    """Problems on one kernel matrix."""
+    """Problems on one kernel matrix, that of these rows."""
 
     def __init__(self, smo, values, rows, n_bytes, bar):
-        self.smo, self.arrays, self.rows, self.bar = smo, values.arrays, rows, bar
+        if not (rows[1:] > rows[:-1]).all():
+            used = np.zeros(values.n_samples, bool)
+            used[rows] = True
+            rows = np.flatnonzero(used).astype(np.int32)
+        self.smo, self.arrays, self.bar = smo, values.arrays, bar
         self.K = _matrix(values, rows)
         self.place = np.empty(rows[-1] + 1, np.int32)
         self.place[rows] = np.arange(len(rows), dtype=np.int32)
@@ -77,101 +68,101 @@ class _Group:
 
     def solve(self, problems, tol, limit):
         """The problems, then what folds they have, from where they ended."""
-        blocks = [self._block(problem) for problem in problems]
-        wholes = self._solve(problems, blocks, tol, limit)
-        for problem, block in zip(problems, blocks):
-            if problem.folds:  # lest they start with the rounding of all updates so far
-                self._refresh(problem, block)
-        folds = [
-            (number, fold) for number, problem in enumerate(problems) for fold in range(len(problem.folds))
-        ]
-        of_problem: list[list[Any]] = [[] for _ in problems]
-        for some in self._batches(folds, problems):
-            pairs = [(problems[k].folds[fold], blocks[k]) for k, fold in some]
-            solved = self._solve(
-                [fold for fold, _ in pairs], [self._fold_block(*pair) for pair in pairs], tol, limit
-            )
-            for (k, _), one in zip(some, solved):
-                of_problem[k].append(one)
-        return [one._replace(folds=tuple(own)) for one, own in zip(wholes, of_problem)]
+        blocks = self._blocks(problems, problems.alpha.copy())
+        self._refresh(problems, blocks)
+        solutions = self._solve(problems, blocks, tol, limit)
+        if not problems.folds:
+            return solutions
+        self._refresh(problems, blocks)  # lest they start with the rounding of all updates so far
+        n_values = float((np.diff(problems.starts) ** 2).sum())
+        n_at_once = max(1, int(self.copied_values // n_values))
+        n_problems = len(problems.starts) - 1
+        folds = []
+        for first in range(0, len(problems.folds), n_at_once):
+            some = problems.folds[first : first + n_at_once]
+            together = _side_by_side(some)
+            solved = self._solve(together, self._fold_blocks(together, blocks, len(some)), tol, limit)
+            folds += [solved.some(np.arange(n_problems) + k * n_problems) for k in range(len(some))]
+        return solutions._replace(folds=tuple(folds))
 
-    def _batches(self, folds, problems):
-        """Runs of folds of which all may be copied; one at least."""
-        batch: list[tuple[int, int]] = []
-        n_values = 0
-        for k, fold in folds:
-            size = len(problems[k].rows) ** 2
-            if batch and n_values + size > self.copied_values:
-                yield batch
-                batch, n_values = [], 0
-            batch.append((k, fold))
-            n_values += size
-        if batch:
-            yield batch
+    def _blocks(self, problems, alpha):
+        starts, gradient = problems.starts, np.empty(len(alpha))
+        spans = np.column_stack([starts[:-1], starts[1:]])
+        return Blocks(self.K, self.place[problems.rows], problems.y, problems.C, alpha, gradient, spans)
 
-    def _block(self, problem):
-        index = None if self.rows is problem.rows else self.place[problem.rows]
-        gradient = np.empty(len(problem.y))
-        block = Block(self.K, index, problem.y, problem.C, problem.alpha.copy(), gradient)
-        self._refresh(problem, block)
-        return block
+    def _refresh(self, problems, blocks):
+        """The blocks' gradients anew, from alpha alone; those of all variables."""
+        blocks.gradient[:] = problems.y * problems.p
+        self._add(blocks, problems.y * blocks.alpha)
 
-    def _refresh(self, problem, block):
-        """The gradient anew, from alpha alone."""
-        block.gradient[:] = problem.y * problem.p
-        self._add(block.gradient, block.index, problem.y * block.alpha)
+    def _fold_blocks(self, folds, wholes, n_folds):
+        """The blocks of so many folds, from the whole problems' when these are solved."""
+        whole_alpha = np.tile(wholes.alpha, n_folds)
+        blocks = self._blocks(folds, np.minimum(whole_alpha, folds.C))
+        blocks.gradient[:] = np.tile(wholes.gradient, n_folds)
+        self._add(blocks, folds.y * (blocks.alpha - whole_alpha))
+        start = start_of_folds(folds, blocks.alpha, blocks.gradient)
+        self._add(blocks, folds.y * (start - blocks.alpha))
+        blocks.alpha[:] = start
+        return blocks
 
-    def _fold_block(self, fold, whole):
-        """A fold's block, from the whole problem's when that is solved."""
-        alpha, gradient = np.minimum(whole.alpha, fold.C), whole.gradient.copy()
-        self._add(gradient, whole.index, fold.y * (alpha - whole.alpha))
-        start = start_of_fold(fold, alpha, gradient)
-        self._add(gradient, whole.index, fold.y * (start - alpha))
-        return Block(self.K, whole.index, fold.y, fold.C, start, gradient)
-
-    def _add(self, gradient, index, moves):
-        """gradient += the kernel rows of the variables that moved, times their moves."""
-        moved = np.flatnonzero(moves)
-        if not len(moved):
-            return
-        slots = moved.astype(np.int32) if index is None else index[moved]
-        decision = self.arrays.send(np.zeros(len(self.K)))
-        self.smo.add_rows(decision, self.K, slots, moves[moved])
-        decision = self.arrays.fetch(decision)
-        gradient += decision if index is None else decision[index]
+    def _add(self, blocks, moves):
+        if moves.any():
+            self.smo.add_moves(blocks, moves)
 
     def _solve(self, problems, blocks, tol, limit):
-        n_updates = np.zeros(len(blocks), np.int64)
-        stops = [Stop.MAX_UPDATES] * len(blocks)
+        sizes = np.diff(problems.starts)
+        n_updates, stop = np.zeros(len(sizes), np.int64), np.full(len(sizes), Stop.MAX_UPDATES, np.int32)
         # Updates move the gradient by C times the largest kernel value at most, and rounding by eps of that: where
         # it may add up to a hundredth of tol, the gradient is computed anew from alpha, once.
-        most_exact = 0.01 * tol / np.finfo(np.float64).eps
         largest = float(np.abs(self.arrays.fetch(self.K.diagonal())).max(initial=0.0))
-        fresh: set[int] = set()
-        left = list(range(len(blocks)))
-        while left:
+        with np.errstate(over="ignore"):
+            move = EPSILON * largest * np.maximum.reduceat(problems.C, problems.starts[:-1])
+        fresh = np.zeros(len(sizes), bool)
+        left = np.arange(len(sizes))
+        while len(left):
+            some = blocks._replace(spans=blocks.spans[left])
             spare = limit - int(n_updates[left].max())
-            max_updates = min(spare, self.smo.updates_per_call([len(blocks[k].alpha) for k in left]))
-            solved = self.smo.solve_blocks([blocks[k] for k in left], tol, max_updates, problems[0].nu)
-            for k, one in zip(left, solved):
-                n_updates[k] += one.n_updates
-                stops[k] = one.stop
-            self.bar.update(sum(one.n_updates for one in solved))
-            self.bar.set_postfix_str(f"violation {max(one.violation for one in solved):.3g}")
-            for k in left:
-                if (
-                    stops[k] is Stop.CONVERGED
-                    and int(n_updates[k]) * largest * float(blocks[k].C.max()) > most_exact
-                    and k not in fresh
-                ):
-                    self._refresh(problems[k], blocks[k])
-                    stops[k] = Stop.MAX_UPDATES
-                    fresh.add(k)
-            left = [k for k in left if stops[k] is Stop.MAX_UPDATES and n_updates[k] < limit]
-        return [
-            solution(problem, block.alpha, block.gradient, int(n), stop is not Stop.MAX_UPDATES)
-            for problem, block, n, stop in zip(problems, blocks, n_updates, stops)
-        ]
+            max_updates = min(spare, self.smo.updates_per_call(sizes[left]))
+            solved = self.smo.solve_blocks(some, tol, max_updates, problems.nu)
+            n_updates[left] += solved.n_updates
+            stop[left] = solved.stop
+            self.bar.update(int(solved.n_updates.sum()))
+            self.bar.set_postfix_str(f"violation {solved.violation.max():.3g}")
+            self._give_up_lost(problems, blocks, left, solved, stop)
+            drifted = ~fresh & (stop == Stop.CONVERGED) & (n_updates * move > 0.01 * tol)
+            if drifted.any():
+                self._refresh_some(problems, blocks, np.flatnonzero(drifted))
+                stop[drifted] = Stop.MAX_UPDATES
+                fresh |= drifted
+            left = np.flatnonzero((stop == Stop.MAX_UPDATES) & (n_updates < limit))
+        return solutions_at(problems, blocks.alpha, blocks.gradient, n_updates, stop != Stop.MAX_UPDATES)
+
+    def _give_up_lost(self, problems, blocks, left, solved, stop):
+        """Problems that go on are stalled where rounding is what is left of their violation."""
+        goes_on = solved.stop == Stop.MAX_UPDATES
+        if goes_on.any():
+            largest = np.maximum.reduceat(np.abs(blocks.gradient), problems.starts[:-1])
+            stop[left[goes_on & (solved.violation <= rounding_of(largest[left]))]] = Stop.STALLED
+
+    def _refresh_some(self, problems, blocks, numbers):
+        """``_refresh`` of some of the blocks."""
+        some = blocks._replace(spans=blocks.spans[numbers], gradient=problems.y * problems.p)
+        self._add(some, problems.y * blocks.alpha)
+        for first, end in some.spans.tolist():
+            blocks.gradient[first:end] = some.gradient[first:end]
+
+
+def _side_by_side(folds):
+    """Folds of the same problems as problems of their own, all of the first fold's before the second's."""
+    if len(folds) == 1:
+        return folds[0]
+    sizes = np.tile(np.diff(folds[0].starts), len(folds))
+    of_variables = {
+        name: np.concatenate([getattr(fold, name) for fold in folds])
+        for name in ("rows", "y", "p", "C", "alpha")
+    }
+    return folds[0]._replace(starts=np.concatenate([[0], np.cumsum(sizes)]), **of_variables)
 
 
 def _matrix(values, rows):

@@ -19,26 +19,30 @@ Alpha Seeding", AAAI 2017.
 
 import numpy as np
 
+from fastml.solvers.smo._spend import spend
 
-def fold_of_variables(problem):
+
+def fold_of_variables(problems):
     """The number of the fold that each variable takes no part in; the number of folds, where that is none."""
-    numbers = np.full(len(problem.y), len(problem.folds), np.intp)
-    for number, fold in enumerate(problem.folds):
-        held_out = (fold.C == 0) & (problem.C > 0)
-        if (numbers[held_out] < len(problem.folds)).any():
+    numbers = np.full(len(problems.y), len(problems.folds), np.intp)
+    for number, fold in enumerate(problems.folds):
+        held_out = (fold.C == 0) & (problems.C > 0)
+        if (numbers[held_out] < len(problems.folds)).any():
             raise ValueError("A variable is held out of several folds.")
         numbers[held_out] = number
     return numbers
 
 
-def start_of_fold(fold, alpha, gradient):
-    """Feasible alphas of a fold, near given ones.
+def start_of_folds(folds, alpha, gradient):
+    """Feasible alphas of folds, near given ones.
+
+    What the constraints ask for is taken on by the variables that gain most by it.
 
     Parameters
     ----------
-    fold : Problem
+    folds : Problems
     alpha : ndarray of float64, shape (n_variables,)
-        Of the whole problem, within the fold's bounds.
+        Of the whole problems, within the folds' bounds.
     gradient : ndarray of float64, shape (n_variables,)
         y_i times the derivative by alpha_i, there.
 
@@ -46,22 +50,17 @@ def start_of_fold(fold, alpha, gradient):
     -------
     ndarray of float64, shape (n_variables,)
     """
-    y, C = fold.y, fold.C
-    start = alpha.copy()
-    missing = y * (fold.alpha - start)
-    for own in [y > 0, y < 0] if fold.nu else [C > 0]:
-        _spend(float(missing[own].sum()), start, np.flatnonzero(own & (C > 0)), y, C, gradient)
+    y, C = folds.y, folds.C
+    n_problems = len(folds.starts) - 1
+    group = np.repeat(np.arange(n_problems), np.diff(folds.starts))
+    if folds.nu:
+        group = 2 * group + (y < 0)
+    missing = np.bincount(group, y * (folds.alpha - alpha), minlength=n_problems)
+    direction = np.sign(missing)[group]
+    upwards = y == direction
+    room = np.where(upwards, C - alpha, alpha)
+    start, moving = alpha.copy(), np.flatnonzero((direction != 0) & (room > 0))
+    signs, group = (direction * y)[moving], group[moving]
+    spent = spend(np.abs(missing), room[moving], group, (direction * gradient)[moving])
+    start[moving] = np.clip(alpha[moving] + signs * spent, 0.0, C[moving])
     return start
-
-
-def _spend(total, alpha, own, y, C, gradient):
-    """Raise the sum of y_i alpha_i over these variables by ``total``; first those that gain most by it."""
-    direction = np.sign(total)
-    upwards = y[own] == direction
-    room = np.where(upwards, C[own] - alpha[own], alpha[own])
-    order = np.argsort(direction * gradient[own], kind="stable")
-    room = room[order]
-    before = np.concatenate([[0.0], np.cumsum(room)[:-1]])
-    spent = np.clip(abs(total) - before, 0.0, room)
-    chosen = own[order]
-    alpha[chosen] = np.clip(alpha[chosen] + direction * y[chosen] * spent, 0.0, C[chosen])

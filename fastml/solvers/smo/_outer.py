@@ -7,10 +7,10 @@ values of all rows. Half of a working set, the newer one, stays for the next tur
 
 import numpy as np
 
-from fastml.kernels.smo_block import Block, Stop
-from fastml.solvers.smo._folds import fold_of_variables, start_of_fold
-from fastml.solvers.smo._kernel_values import RowCache
-from fastml.solvers.smo._problem import solution
+from fastml.kernels.smo_block import Blocks, Stop
+from fastml.solvers.smo._folds import fold_of_variables, start_of_folds
+from fastml.solvers.smo._kernel_values import RowCache, WholeMatrix
+from fastml.solvers.smo._problem import EPSILON, rounding_of, solutions_at
 
 # Variables in a working set, for each variable on a row. On 26,000 rows of a9a (C = 1, gamma = 0.05), 512 take 94
 # turns and compute 12,600 rows' worth of kernel values, 1024 take 37 and 12,900, 2048 take 20 and 14,100, most of
@@ -21,7 +21,6 @@ LARGEST_WORKING_SET = 1024
 
 # Decision values are computed anew where rounding may have moved them by more than this part of tol.
 DRIFT = 0.01
-EPSILON = float(np.finfo(np.float64).eps)
 
 # Rows and columns that a block's buffers may have besides.
 PADDING = 64
@@ -38,7 +37,8 @@ def solve_in_blocks(smo, values, problem, tol, limit, n_bytes, workspace, bar):
     smo : module
         The kernel family ``smo`` of a backend.
     values : KernelValues
-    problem : Problem
+    problem : Problems
+        One.
     tol : float
     limit : int
         Pair updates, at most, of the problem and of each fold.
@@ -50,7 +50,8 @@ def solve_in_blocks(smo, values, problem, tol, limit, n_bytes, workspace, bar):
 
     Returns
     -------
-    Solution
+    Solutions
+        One.
     """
     outer = _Outer(smo, values, problem, n_bytes, workspace, bar)
     whole = outer.whole()
@@ -65,7 +66,8 @@ class _State:
 
     Attributes
     ----------
-    problem : Problem
+    problem : Problems
+        One.
     alpha : ndarray of float64, shape (n_variables,)
     constant : list of arrays
         What does not change, as ``select`` takes it: index, y, p, C.
@@ -103,20 +105,24 @@ class _Outer:
         self.smo, self.problem, self.bar = smo, problem, bar
         self.rows = np.unique(problem.rows)
         self.index = None
-        if len(self.rows) == len(problem.rows):
+        is_whole_matrix = values.precomputed is not None and len(self.rows) == values.n_samples
+        if len(self.rows) == len(problem.rows) and not is_whole_matrix:
             self.rows = problem.rows
         else:
             self.index = np.searchsorted(self.rows, problem.rows).astype(np.int32)
         self.values = values
-        self.columns = values.columns_to_keep(self.rows)
         n_values = n_bytes / values.dtype.itemsize
         self.working_set_size = _working_set_size(len(problem.rows), len(self.rows), n_values)
-        # A block's matrix, and its rows in the order of the block's variables.
-        block_bytes = 2 * (self.working_set_size + PADDING) ** 2 * values.dtype.itemsize
-        # A stride that is no power of two: transposing half a block of 2048 took 12 ms, else.
-        workspace.clear()
-        self.block_values = workspace.take(self.working_set_size, self.working_set_size + 16)
-        self.cache = RowCache(self.columns, n_bytes - block_bytes, workspace)
+        self.block_values = None
+        if is_whole_matrix:
+            self.cache = WholeMatrix(values.precomputed)
+        else:
+            # A block's matrix, and its rows in the order of the block's variables.
+            block_bytes = 2 * (self.working_set_size + PADDING) ** 2 * values.dtype.itemsize
+            workspace.clear()
+            # A stride that is no power of two: transposing half a block of 2048 took 12 ms, else.
+            self.block_values = workspace.take(self.working_set_size, self.working_set_size + 16)
+            self.cache = RowCache(values.columns_to_keep(self.rows), n_bytes - block_bytes, workspace)
         self.constant = [values.arrays.send(v) for v in (self.index, problem.y, problem.p, problem.C)]
 
     def whole(self):
@@ -138,7 +144,7 @@ class _Outer:
         state = _State(problem, np.minimum(whole.alpha, problem.C), constant, [rest])
         state.drift = max(whole.drift, 0.0)
         before = state.alpha
-        state.alpha = start_of_fold(problem, before, self._gradient(state, slice(None)))
+        state.alpha = start_of_folds(problem, before, self._gradient(state, slice(None)))
         moved = np.flatnonzero(state.alpha != before)
         self._add([(state, moved, problem.y[moved] * (state.alpha[moved] - before[moved]))])
         return state
@@ -151,7 +157,8 @@ class _Outer:
 
     def solution(self, state):
         gradient = self._gradient(state, slice(None))
-        return solution(state.problem, state.alpha, gradient, state.n_updates, state.converged)
+        n_updates, converged = np.array([state.n_updates]), np.array([state.converged])
+        return solutions_at(state.problem, state.alpha, gradient, n_updates, converged)
 
     def _choose(self, state, tol, limit):
         """The next working set; false at the end."""
@@ -162,7 +169,8 @@ class _Outer:
                 state.decision, *state.constant, state.alpha, kept, self.working_set_size, state.problem.nu
             )
             self.bar.set_postfix_str(f"violation {state.violation:.3g}")
-            state.converged = not state.violation > tol or state.stalled
+            rounding = rounding_of(float(abs(state.decision).max()))
+            state.converged = not state.violation > max(tol, rounding) or state.stalled
             if not (state.converged and state.drift > DRIFT * tol):
                 return not state.converged and state.n_updates < limit
             self._refresh(state)
@@ -190,15 +198,18 @@ class _Outer:
         variables, K, index = self._matrix(state.working_set)
         before = state.alpha[variables]
         gradient = self._gradient(state, variables)
-        block = Block(K, index, problem.y[variables], problem.C[variables], before.copy(), gradient)
+        block = Blocks.single(K, index, problem.y[variables], problem.C[variables], before.copy(), gradient)
         block_tol = max(tol, BLOCK_TOLERANCE * state.violation)
         max_updates = self.smo.updates_per_call([len(variables)])
         stop = Stop.MAX_UPDATES
-        while stop is Stop.MAX_UPDATES and state.n_updates < limit:
+        while stop == Stop.MAX_UPDATES and state.n_updates < limit:
             left = min(max_updates, limit - state.n_updates)
-            ((n_updates, _, stop),) = self.smo.solve_blocks([block], block_tol, left, problem.nu)
+            solved = self.smo.solve_blocks(block, block_tol, left, problem.nu)
+            n_updates, stop = int(solved.n_updates[0]), solved.stop[0]
             state.n_updates += n_updates
             self.bar.update(n_updates)
+            if solved.violation[0] <= rounding_of(np.abs(block.gradient).max()):
+                break
         moves = block.y * (block.alpha - before)
         state.drift += EPSILON * float(
             np.abs(moves).sum() * np.abs(self.values.arrays.fetch(K.diagonal())).max()
@@ -215,6 +226,8 @@ class _Outer:
         the block's solution a copy of what it reads.
         """
         rows = working_set if self.index is None else self.index[working_set]
+        if self.block_values is None:
+            return working_set, self.cache.buffer, rows
         distinct, index = (rows, None) if self.index is None else np.unique(rows, return_inverse=True)
         slots = np.full(len(distinct), -1, np.int32)
         if self.values.gathering_pays:

@@ -9,7 +9,7 @@ from fastml.kernels import for_device
 from fastml.solvers.smo._blocks import solve_as_blocks
 from fastml.solvers.smo._kernel_values import KernelValues, Workspace
 from fastml.solvers.smo._outer import PADDING, solve_in_blocks
-from fastml.solvers.smo._problem import Problem, Solution
+from fastml.solvers.smo._problem import Problems, Solutions, joined, solutions_at
 
 MEGABYTE = 2.0**20
 
@@ -26,7 +26,7 @@ EPS32 = float(np.finfo(np.float32).eps)
 # look at.
 def solve(
     X: Any,
-    problems: list[Problem],
+    problems: Problems,
     kernel: Any,
     *,
     tol: float,
@@ -35,14 +35,14 @@ def solve(
     device: str = "cpu",
     verbose: bool = False,
     precomputed: np.ndarray | None = None,
-) -> list[Solution]:
+) -> Solutions:
     """Minimise the dual of each problem.
 
     Parameters
     ----------
     X : C-contiguous array of shape (n_samples, n_features), float32 or float64, or CSR, or None
         Already validated; None where ``precomputed`` is given.
-    problems : list of Problem
+    problems : Problems
     kernel : fastml._kernel.KernelFunction
     tol : float
         A problem is solved where no pair of variables violates its optimality by more (Chang & Lin 2011, eq. 11).
@@ -58,8 +58,7 @@ def solve(
 
     Returns
     -------
-    list of Solution
-        In the order of the problems.
+    Solutions
     """
     backend = for_device(device)
     dtype = _precision(X, problems, kernel, tol) if precomputed is None else precomputed.dtype
@@ -70,36 +69,29 @@ def solve(
     # What is free once X lies there.
     n_bytes = backend.smo.value_bytes(cache_size * MEGABYTE)
     limit = max_iter if max_iter >= 0 else np.iinfo(np.int64).max
-    solutions: list[Any] = [None] * len(problems)
-    whole = [k for k, problem in enumerate(problems) if _is_one_block(problem, n_bytes, values)]
-    with progress_bar(None, "SMO", unit=" updates", show=True if verbose else None) as bar:
-        for nu in (False, True):
-            own = [k for k in whole if problems[k].nu == nu]
-            solved = solve_as_blocks(
-                backend.smo, values, [problems[k] for k in own], tol, limit, n_bytes, bar
-            )
-            for k, one in zip(own, solved):
-                solutions[k] = one
-        large = [k for k, one in enumerate(solutions) if one is None]
-        workspace = Workspace(
-            backend.arrays, _workspace_bytes([problems[k] for k in large], n_bytes, dtype), dtype
-        )
-        for k in large:
-            solutions[k] = solve_in_blocks(
-                backend.smo, values, problems[k], tol, limit, n_bytes, workspace, bar
-            )
-    return solutions
-
-
-def _is_one_block(problem, n_bytes, values):
-    n = len(problem.rows)
+    sizes = np.diff(problems.starts)
     # The matrix, and its rows in the order of the variables.
-    return n <= LARGEST_WHOLE and 2 * n * n * values.dtype.itemsize <= n_bytes
+    is_one_block = (sizes <= LARGEST_WHOLE) & (2.0 * sizes**2 * values.dtype.itemsize <= n_bytes)
+    small, large = np.flatnonzero(is_one_block), np.flatnonzero(~is_one_block)
+    workspace = Workspace(backend.arrays, _workspace_bytes(sizes[large], n_bytes, dtype), dtype)
+    if not len(sizes):
+        return solutions_at(problems, problems.alpha, problems.alpha, sizes, sizes == 0)
+    numbers, parts = [], []
+    with progress_bar(None, "SMO", unit=" updates", show=True if verbose else None) as bar:
+        if len(small):
+            numbers.append(small)
+            parts.append(solve_as_blocks(backend.smo, values, problems.some(small), tol, limit, n_bytes, bar))
+        for one in large[:, None]:
+            numbers.append(one)
+            parts.append(
+                solve_in_blocks(backend.smo, values, problems.some(one), tol, limit, n_bytes, workspace, bar)
+            )
+    return joined(parts, numbers)
 
 
-def _workspace_bytes(problems, n_bytes, dtype):
+def _workspace_bytes(sizes, n_bytes, dtype):
     """What the largest of these problems can use: all its kernel rows, and a block's matrix."""
-    largest = max((len(problem.rows) for problem in problems), default=0)
+    largest = int(sizes.max(initial=0))
     return min(n_bytes, 2 * (largest + PADDING) ** 2 * np.dtype(dtype).itemsize)
 
 
@@ -115,13 +107,11 @@ def _precision(X, problems, kernel, tol):
     are float32 only where all of that is below a tenth of tol, and there are more rows than a block takes: fewer are
     solved in no time, and to as many digits by one kernel as by another of the same values.
     """
-    if not problems:
-        return np.float64
-    C = max(float(problem.C.max(initial=0.0)) for problem in problems)
+    C = float(problems.C.max(initial=0.0))
     if X.dtype == np.float64:
         is_large = X.shape[0] > LARGEST_WHOLE
         return np.float32 if is_large and 10.0 * EPS32 * C * _sensitivity(X, kernel) <= tol else np.float64
-    return np.float32 if EPS32 * C * _largest_value(X, kernel) <= tol else np.float64
+    return np.float32 if EPS32 * C * largest_value(X, kernel) <= tol else np.float64
 
 
 def _sensitivity(X, kernel):
@@ -137,10 +127,10 @@ def _sensitivity(X, kernel):
     argument = 3.0 * abs(kernel.gamma) * square + abs(kernel.coef0)
     if kernel.name == "sigmoid":
         return 1.0 + argument
-    return (1.0 + kernel.degree * argument) * _largest_value(X, kernel)
+    return (1.0 + kernel.degree * argument) * largest_value(X, kernel)
 
 
-def _largest_value(X, kernel):
+def largest_value(X, kernel):
     """A bound of |k(x, z)| over the rows of X; 1 for a custom kernel, whose bound is not known."""
     if kernel.name in ("rbf", "sigmoid", "custom"):
         return 1.0
