@@ -5,6 +5,8 @@ tenth of the present violation, and adds the kernel rows of those that moved, ti
 values of all rows. Half of a working set, the newer one, stays for the next turn (Wen et al. 2018, section 3.3.1).
 """
 
+from typing import Any
+
 import numpy as np
 
 from fastml.kernels.smo_block import Blocks, Stop
@@ -114,6 +116,7 @@ class _Outer:
         n_values = n_bytes / values.dtype.itemsize
         self.working_set_size = _working_set_size(len(problem.rows), len(self.rows), n_values)
         self.block_values = None
+        self.cache: Any  # a RowCache, or a WholeMatrix, which has no block values to be put together from it
         if is_whole_matrix:
             self.cache = WholeMatrix(values.precomputed)
         else:
