@@ -135,7 +135,8 @@ def test_more_updates_than_an_int_holds(monkeypatch, Estimator):
     solve = _base.smo.solve
 
     def long(*args, **kwargs):
-        return [solution._replace(n_iter=2**33 + 7) for solution in solve(*args, **kwargs)]
+        solutions = solve(*args, **kwargs)
+        return solutions._replace(n_iter=np.full(len(solutions.n_iter), 2**33 + 7))
 
     monkeypatch.setattr(_base.smo, "solve", long)
     assert np.all(Estimator().fit(X, Y).n_iter_ == np.iinfo(np.intc).max)
