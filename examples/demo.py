@@ -150,7 +150,7 @@ WORKLOADS = (
     ),
 )
 
-ROUNDS = 2  # fits of each side, taking turns; the fastest counts
+ROUNDS = 2  # fits of each side, taking turns; the fastest counts; one with --short
 WARM_UP_ROWS = 500
 # With fewer values than this the peer's jobs cost more than they save: on scikit-learn's digits
 # SGDClassifier takes 13 ms with one job, 27 ms with two.
@@ -224,16 +224,21 @@ def count_images(y_train: np.ndarray, y_test: np.ndarray) -> str:
 
 def compare_all(data: Data, *, short: bool) -> list[Comparison]:
     """Run every workload, its fits counted off on a progress bar."""
-    n_fits = sum(ROUNDS * (1 + len(installed_peers(workload))) for workload in WORKLOADS)
+    rounds = n_rounds(short)
+    n_fits = sum(rounds * (1 + len(installed_peers(workload))) for workload in WORKLOADS)
     comparisons = []
     with tqdm(total=n_fits, unit="fit") as progress:
         for workload in WORKLOADS:
             rows = min(workload.short_rows if short else workload.rows, len(data.X_train))
-            comparisons += compare(workload, data, rows, progress)
+            comparisons += compare(workload, data, rows, rounds, progress)
     return comparisons
 
 
-def compare(workload: Workload, data: Data, rows: int, progress: tqdm) -> list[Comparison]:
+def n_rounds(short: bool) -> int:
+    return 1 if short else ROUNDS
+
+
+def compare(workload: Workload, data: Data, rows: int, rounds: int, progress: tqdm) -> list[Comparison]:
     """Fit a workload in fastml and in its peers, taking turns: a line per peer."""
     peers = installed_peers(workload)
     n_jobs = peer_jobs(rows * data.X_train.shape[1], n_classes=len(np.unique(data.y_train)))
@@ -245,7 +250,7 @@ def compare(workload: Workload, data: Data, rows: int, progress: tqdm) -> list[C
         timed_fit(build(workload, package), data, WARM_UP_ROWS)
 
     fastest: dict[str, Fit] = {}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for package, n_jobs in jobs.items():
             progress.set_description(f"{workload.label}, {package}")
             fit = timed_fit(build(workload, package, n_jobs), data, rows)
@@ -396,7 +401,7 @@ def write_picture(path: Path, data: Data, comparisons: Sequence[Comparison]) -> 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train fastml's classifiers beside their peers'.")
-    parser.add_argument("--short", action="store_true", help="fewer training rows")
+    parser.add_argument("--short", action="store_true", help="fewer training rows, one fit each")
     parser.add_argument(
         "--output", type=Path, default=Path("demo.png"), help="the picture (default: %(default)s)"
     )
@@ -417,7 +422,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     comparisons = compare_all(data, short=options.short)
     print(f"\n{format_table(data.heading, comparisons)}")
     print(
-        f"fit: wall time, fastest of {ROUNDS}; {joblib.cpu_count()} cores; scikit-learn {sklearn.__version__}"
+        f"fit: wall time, fastest of {n_rounds(options.short)}; {joblib.cpu_count()} cores; scikit-learn {sklearn.__version__}"
     )
     print(write_picture(options.output, data, comparisons))
     return 0
