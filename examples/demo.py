@@ -421,9 +421,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     comparisons = compare_all(data, short=options.short)
     print(f"\n{format_table(data.heading, comparisons)}")
-    print(
-        f"fit: wall time, fastest of {n_rounds(options.short)}; {joblib.cpu_count()} cores; scikit-learn {sklearn.__version__}"
-    )
+    fastest_of = f"fit: wall time, fastest of {n_rounds(options.short)}"
+    print(f"{fastest_of}; {joblib.cpu_count()} cores; scikit-learn {sklearn.__version__}")
     print(write_picture(options.output, data, comparisons))
     return 0
 
