@@ -118,7 +118,7 @@ class _Outer:
         self.block_values = None
         self.cache: Any  # a RowCache, or a WholeMatrix, which has no block values to be put together from it
         if is_whole_matrix:
-            self.cache: Any = WholeMatrix(values.precomputed)
+            self.cache = WholeMatrix(values.precomputed)
         else:
             # A block's matrix, and its rows in the order of the block's variables.
             block_bytes = 2 * (self.working_set_size + PADDING) ** 2 * values.dtype.itemsize
