@@ -90,7 +90,8 @@ def matrix_expansions(
         whole[columns] = coef[0]
         for rows in blocks_of_rows(len(K), K.itemsize * K.shape[1]):
             sums = np.zeros((rows.stop - rows.start, len(starts) - 1, 1))
-            sums[:, 0, 0] = K[rows] @ whole
+            # Not by BLAS, whose threads wait for each other: eight times as long beside one busy process on two cores.
+            sums[:, 0, 0] = np.einsum("ij,j->i", K[rows], whole)
             yield rows, sums
         return
     for rows in blocks_of_rows(len(K), len(columns) * K.itemsize):

@@ -4,7 +4,7 @@ import numpy as np
 
 from fastml.kernels.smo_block import Blocks, Stop
 from fastml.solvers.smo._folds import start_of_folds
-from fastml.solvers.smo._problem import EPSILON, joined, rounding_of, solutions_at
+from fastml.solvers.smo._problem import EPSILON, joined, solutions_at
 
 
 def solve_as_blocks(smo, values, problems, tol, limit, n_bytes, bar):
@@ -129,7 +129,6 @@ class _Group:
             stop[left] = solved.stop
             self.bar.update(int(solved.n_updates.sum()))
             self.bar.set_postfix_str(f"violation {solved.violation.max():.3g}")
-            self._give_up_lost(problems, blocks, left, solved, stop)
             drifted = ~fresh & (stop == Stop.CONVERGED) & (n_updates * move > 0.01 * tol)
             if drifted.any():
                 self._refresh_some(problems, blocks, np.flatnonzero(drifted))
@@ -137,13 +136,6 @@ class _Group:
                 fresh |= drifted
             left = np.flatnonzero((stop == Stop.MAX_UPDATES) & (n_updates < limit))
         return solutions_at(problems, blocks.alpha, blocks.gradient, n_updates, stop != Stop.MAX_UPDATES)
-
-    def _give_up_lost(self, problems, blocks, left, solved, stop):
-        """Problems that go on are stalled where rounding is what is left of their violation."""
-        goes_on = solved.stop == Stop.MAX_UPDATES
-        if goes_on.any():
-            largest = np.maximum.reduceat(np.abs(blocks.gradient), problems.starts[:-1])
-            stop[left[goes_on & (solved.violation <= rounding_of(largest[left]))]] = Stop.STALLED
 
     def _refresh_some(self, problems, blocks, numbers):
         """``_refresh`` of some of the blocks."""

@@ -180,15 +180,6 @@ def solutions_at(
     return Solutions(alpha, gradient - y * p, starts, rho, r, n_iter, objective, converged)
 
 
-def rounding_of(largest_gradient: Any) -> Any:
-    """Violations that rounding may leave where gradients are so large: some units in their last place.
-
-    Bounds of 1e100 make gradients of 1e100, between which differences of 1e84 are the least that there are: a problem
-    is solved as far as float64 goes, and would never come under ``tol``.
-    """
-    return 16.0 * EPSILON * largest_gradient
-
-
 def _levels(gradient, own, at_lower, at_upper, starts):
     """Of each problem: the gradient's mean over what is free, or the middle of what the bounded variables allow."""
     first = starts[:-1]
