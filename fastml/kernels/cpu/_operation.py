@@ -17,6 +17,8 @@ def as_function(build: Callable) -> Callable:
         build(*args, **kwargs).run()
 
     parameters = inspect.signature(build).parameters.values()
-    vars(function)["__signature__"] = inspect.Signature([p for p in parameters if p.kind is not p.KEYWORD_ONLY])
+    vars(function)["__signature__"] = inspect.Signature(
+        [p for p in parameters if p.kind is not p.KEYWORD_ONLY]
+    )
     vars(function)["operation"] = build
     return function
