@@ -48,9 +48,9 @@ def _code(code: CodeType) -> CodeType:
 
 
 def _value(value: Any, made: dict[FunctionType, Any]) -> Any:
-    if isinstance(value, float | np.float64):
+    if isinstance(value, float):  # of NumPy's, too
         return _number(value)
-    if isinstance(value, tuple) and type(value) is tuple:
+    if type(value) is tuple:
         return tuple(_value(one, made) for one in value)
     if isinstance(value, np.ndarray) and value.dtype == np.float64:
         return np.array([_number(number) for number in value.ravel().tolist()], np.float32).reshape(
