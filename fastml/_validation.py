@@ -7,12 +7,18 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn.utils import assert_all_finite, check_array, column_or_1d
-from sklearn.utils.validation import _check_n_features, _check_sample_weight, validate_data
+from sklearn.utils.validation import (
+    _check_feature_names,
+    _check_n_features,
+    _check_sample_weight,
+    validate_data,
+)
 
 from fastml._csr import CSR
 from fastml._device_input import device_of
 
 MAX_ROWS = np.iinfo(np.int32).max
+_FLOATS = np.dtype(np.float64), np.dtype(np.float32)
 
 
 def check_X_y(
@@ -62,6 +68,10 @@ def check_X_y(
     if device_of(X) == "cuda":
         X = check_device_X(estimator, X, reset=reset)
         return X if isinstance(y, str) else (X, _check_host_y(estimator, X, y, several_targets))
+    if _is_plain(X, y, finite):
+        _check_feature_names(estimator, X, reset=reset)
+        _check_n_features(estimator, X, reset=reset)
+        return X if isinstance(y, str) else (X, y)
     check_sparse(X)
     checked = validate_data(
         estimator,
@@ -80,6 +90,28 @@ def check_X_y(
     if X.shape[0] > MAX_ROWS:
         raise ValueError(f"X has {X.shape[0]} rows; at most {MAX_ROWS} are supported.")
     return checked
+
+
+def _is_plain(X: Any, y: Any, finite: bool) -> bool:
+    """Whether X, and y where there is one, are arrays that scikit-learn's checks would give back as they are.
+
+    Those checks take 0.1 ms: a fifth of what scikit-learn takes to fit 20 rows, half of what it takes to predict one.
+    Whatever might fail them goes through them, for their words.
+    """
+    if type(X) is not np.ndarray or X.ndim != 2 or X.dtype not in _FLOATS or not X.flags.c_contiguous:
+        return False
+    if X.size == 0 or len(X) > MAX_ROWS or (finite and not _has_finite_sum(X)):
+        return False
+    if isinstance(y, str):
+        return True
+    if type(y) is not np.ndarray or y.shape != X.shape[:1] or y.dtype.kind not in "biuf":
+        return False
+    return y.dtype.kind != "f" or _has_finite_sum(y)
+
+
+def _has_finite_sum(values: np.ndarray) -> bool:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(values.sum()))
 
 
 def check_matrix(X: Any) -> Any:

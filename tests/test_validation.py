@@ -1,5 +1,6 @@
 """The gate through which arrays enter."""
 
+import warnings
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -8,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
+from sklearn.exceptions import DataConversionWarning
 from sklearn.linear_model import SGDRegressor
+from sklearn.utils.validation import validate_data
 
 from fastml._validation import check_sparse, check_X_y, for_kernels, unchanged_on_error
 from fastml.kernels import for_device
@@ -183,6 +186,91 @@ def test_other_input_is_converted(X, dtype):
     assert checked.dtype == dtype
     assert checked.flags.c_contiguous
     np.testing.assert_array_equal(checked, np.asarray(X, dtype))
+
+
+def theirs(estimator, X, y, **options):
+    """scikit-learn's checks of the same."""
+    return validate_data(
+        estimator, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C", **options
+    )
+
+
+def outcome(check, X, y, **options):
+    """What a check gives or raises, and the features that it sets."""
+    estimator = SGDRegressor()
+    try:
+        result = check(estimator, X, y, **options)
+    except (TypeError, ValueError) as error:
+        result = type(error), str(error)
+    return result, getattr(estimator, "n_features_in_", None)
+
+
+def replaced(array, value):
+    array = array.copy()
+    array.flat[3] = value
+    return array
+
+
+X_64, Y_64 = np.random.default_rng(0).standard_normal((6, 4)), np.arange(6.0)
+
+
+@pytest.mark.parametrize(
+    ("X", "y"),
+    [
+        (X_64, Y_64),
+        (X_64.astype(np.float32), Y_64.astype(np.float32)),
+        (X_64, Y_64.astype(np.int8)),
+        (X_64, Y_64 > 2),
+        (X_64, np.repeat(Y_64, 2)[::2]),
+        (1e308 * np.ones((6, 4)), 1e308 * np.ones(6)),  # finite, but not their sums
+        (X_64, np.array(list("abcdef"))),
+        (X_64, Y_64.astype(object)),
+        (X_64, Y_64[:, None]),
+        (X_64, Y_64[:5]),
+        (X_64, Y_64 + 1j),
+        (X_64, None),
+        (X_64, "no_validation"),
+        (replaced(X_64, np.nan), Y_64),
+        (replaced(X_64, np.inf), Y_64),
+        (X_64, replaced(Y_64, np.nan)),
+        (X_64, replaced(Y_64, -np.inf)),
+        (X_64 + 1j, Y_64),
+        (X_64[:0], Y_64[:0]),
+        (X_64[:, :0], Y_64),
+        (X_64[0], Y_64),
+        (X_64[None], Y_64),
+    ],
+)
+def test_plain_arrays_fare_as_with_all_of_scikit_learns_checks(X, y):
+    """Whose outcome is known beforehand where X and y are arrays of the right kind."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataConversionWarning)
+        (got, n_features), (expected, n_expected) = (
+            outcome(check_X_y, X, y, reset=True, finite=True),
+            outcome(theirs, X, y, reset=True),
+        )
+    assert n_features == n_expected
+    if not isinstance(got, tuple) or isinstance(got[0], type):
+        got, expected = (got,), (expected,)
+    for ours, wanted in zip(got, expected, strict=True):
+        if isinstance(wanted, np.ndarray):
+            assert (ours.dtype, ours.shape) == (wanted.dtype, wanted.shape)
+            assert np.array_equal(ours, wanted)
+            assert np.shares_memory(ours, X) == np.shares_memory(wanted, X)
+        else:
+            assert ours == wanted
+
+
+def test_names_and_number_of_features_are_compared_for_plain_arrays():
+    estimator = SGDRegressor()
+    check_X_y(estimator, X_64, Y_64, reset=True)
+    estimator.feature_names_in_ = np.array(list("abcd"), object)
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        check_X_y(estimator, X_64, reset=False)
+    check_X_y(estimator, X_64, Y_64, reset=True)
+    assert not hasattr(estimator, "feature_names_in_")
+    with pytest.raises(ValueError, match="X has 3 features, but SGDRegressor is expecting 4 features"):
+        check_X_y(estimator, np.ascontiguousarray(X_64[:, :3]), reset=False)
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])

@@ -302,6 +302,13 @@ class SingleFunction(KernelMachine):
         )
         self.n_iter_ = self._num_iter.item()
 
+    def _validate_targets(self, y: Any) -> np.ndarray:
+        """scikit-learn's, which checks y's shape a second time, where a callable kernel let y pass unchecked."""
+        if self._is_callable():
+            return super()._validate_targets(y)
+        self.class_weight_ = np.empty(0)
+        return y.astype(np.float64, copy=False)
+
     def _values(self, X: Any) -> np.ndarray:
         """The decision function of every row."""
         values = np.empty(_num_samples(X))

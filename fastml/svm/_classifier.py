@@ -1,6 +1,7 @@
 """What SVC and NuSVC share: one-vs-one problems, votes, probabilities."""
 
 import warnings
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -38,22 +39,29 @@ class Pairs:
         The pair's number.
     left_to : ndarray of float64, shape (n_pairs,)
         The decision where zero weights took all rows of a class, which loses: 1 or -1; 0, where both have some or none.
-    trained : ndarray of int
-        The pairs of which both classes have rows.
+    is_trained : ndarray of bool, shape (n_pairs,)
+        Whether both classes have rows.
     """
 
     def __init__(self, classes: ClassRows):
-        first, second = pair_indices(len(classes.sizes))
-        halves = np.column_stack([first, second]).ravel()
+        halves, opponents = _pair_halves(len(classes.sizes))
+        n_pairs = len(halves) // 2
         self.places, starts = smo.variables_of(classes.starts, halves)
-        sizes = np.diff(starts)
-        self.y = np.repeat(np.tile([1.0, -1.0], len(first)), sizes)
-        self.opponent = np.repeat(np.column_stack([second - 1, first]).ravel(), sizes)
+        sizes = starts[1:] - starts[:-1]
+        self.y = np.repeat(np.tile([1.0, -1.0], n_pairs), sizes)
+        self.opponent = np.repeat(opponents, sizes)
         self.starts = starts[::2]
-        self.of_row = np.repeat(np.arange(len(first)), np.diff(self.starts))
+        self.of_row = np.repeat(np.arange(n_pairs), sizes[::2] + sizes[1::2])
         has_first, has_second = sizes[::2] > 0, sizes[1::2] > 0
         self.left_to = has_first.astype(float) - has_second
-        self.trained = np.flatnonzero(has_first & has_second)
+        self.is_trained = has_first & has_second
+
+
+@lru_cache(maxsize=16)
+def _pair_halves(n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """The class of each pair's two halves, pair by pair, and the row of ``dual_coef_`` where the other one counts."""
+    first, second = pair_indices(n_classes)
+    return np.column_stack([first, second]).ravel(), np.column_stack([second - 1, first]).ravel()
 
 
 class KernelClassifier(KernelMachine):
@@ -102,7 +110,7 @@ class KernelClassifier(KernelMachine):
             fold_of = draw_folds(np.diff(pairs.starts), np.random.RandomState(seed))
             problems = self._with_folds(problems, fold_of)
         # All problems in one call: they share kernel rows.
-        solutions = self._solve(training, problems.some(pairs.trained))
+        solutions = self._solve(training, problems.some(np.flatnonzero(pairs.is_trained)))
         self._store_pairs(training, classes, pairs, solutions)
         if fold_of is not None:
             values = self._held_out_values(pairs, fold_of, solutions)
@@ -147,15 +155,15 @@ class KernelClassifier(KernelMachine):
         return self._problems(classes.rows[pairs.places], pairs.y, bounds[pairs.places], pairs.starts)
 
     def _store_pairs(self, training, classes, pairs, solutions):
-        own = np.isin(pairs.of_row, pairs.trained)
+        own = pairs.is_trained[pairs.of_row]
         places, intercept, n_iter = pairs.places[own], pairs.left_to.copy(), np.zeros(len(pairs.left_to))
         # For each row of a class a coefficient against each of the other classes.
         coefs = np.zeros((len(classes.sizes) - 1, len(classes.rows)))
         with np.errstate(divide="ignore", invalid="ignore"):  # the fit's end looks for what is not finite
-            signed = pairs.y[own] * solutions.alpha / np.repeat(solutions.r, np.diff(solutions.starts))
-            intercept[pairs.trained] = -solutions.rho / solutions.r
+            signed = pairs.y[own] * solutions.alpha / np.repeat(solutions.r, solutions.sizes)
+            intercept[pairs.is_trained] = -solutions.rho / solutions.r
         coefs[pairs.opponent[own], places] = signed
-        n_iter[pairs.trained] = solutions.n_iter
+        n_iter[pairs.is_trained] = solutions.n_iter
         is_support = (coefs != 0).any(axis=0)
         labels = np.repeat(np.arange(len(classes.sizes)), classes.sizes)
         counts = np.bincount(labels[is_support], minlength=len(classes.sizes))
@@ -182,7 +190,7 @@ class KernelClassifier(KernelMachine):
         ).reshape(shape)
         has_first, has_second = (held_out.sum(axis=2, keepdims=True) > held_out).transpose(1, 0, 2)
         values = (has_first.astype(float) - has_second)[pairs.of_row, fold_of]
-        own, sizes = np.isin(pairs.of_row, pairs.trained), np.diff(solutions.starts)
+        own, sizes = pairs.is_trained[pairs.of_row], solutions.sizes
         trained = (has_first & has_second)[pairs.of_row, fold_of]
         for fold, solved in enumerate(solutions.folds):
             with np.errstate(divide="ignore", invalid="ignore"):  # as in _store_pairs

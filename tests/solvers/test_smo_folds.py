@@ -17,6 +17,7 @@ from smo_problems import (
     kernel_matrix,
     labels,
     make_problem,
+    objective,
     one_vs_one,
     rounding,
     solve,
@@ -39,7 +40,8 @@ def remaining(fold, solution):
     """A fold's problem and solution without the variables that take no part: what it says in fewer words."""
     stays = fold.C > 0
     few = Problems.single(*(array[stays] for array in fold[:5]), nu=fold.nu)
-    return few, SimpleNamespace(**{**vars(solution), "alpha": solution.alpha[stays]})
+    of_few = {"alpha": solution.alpha[stays], "decision": solution.decision[stays]}
+    return few, SimpleNamespace(**{**vars(solution), **of_few})
 
 
 @pytest.mark.parametrize("kind", ["svc", "nu_svc", "svr", "one_class"])
@@ -99,9 +101,11 @@ def test_folds_of_one_vs_one_problems(way, storage, cache_size):
         assert_solved(problem, solution, K, 1e-4)
         assert len(solution.folds) == 5
         for fold, of_fold in zip(problem.folds, solution.folds):
-            assert_solved(*remaining(fold, of_fold), K, 1e-4)
-            (own,) = solve(X, [remaining(fold, of_fold)[0]], RBF, tol=1e-4)
-            assert of_fold.objective == pytest.approx(own.objective, rel=1e-4)
+            own_problem, of_remaining = remaining(fold, of_fold)
+            assert_solved(own_problem, of_remaining, K, 1e-4)
+            (own,) = solve(X, [own_problem], RBF, tol=1e-4)
+            least = objective(own_problem, own.alpha, K)
+            assert objective(own_problem, of_remaining.alpha, K) == pytest.approx(least, rel=1e-4)
 
 
 def test_folds_of_nearly_all_and_of_nothing(way):

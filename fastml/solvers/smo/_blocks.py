@@ -43,7 +43,7 @@ def solve_as_blocks(smo, values, problems, tol, limit, n_bytes, bar):
 
 def _share_a_matrix(values, problems, n_bytes):
     """Whether they do. A block's solution may copy its matrix."""
-    copies = float((np.diff(problems.starts) ** 2).sum())
+    copies = float((problems.sizes**2).sum())
     if len(problems.starts) == 2:
         return True
     used = np.zeros(values.n_samples, bool)
@@ -74,7 +74,7 @@ class _Group:
         if not problems.folds:
             return solutions
         self._refresh(problems, blocks)  # lest they start with the rounding of all updates so far
-        n_values = float((np.diff(problems.starts) ** 2).sum())
+        n_values = float((problems.sizes**2).sum())
         n_at_once = max(1, int(self.copied_values // n_values))
         n_problems = len(problems.starts) - 1
         folds = []
@@ -111,7 +111,7 @@ class _Group:
             self.smo.add_moves(blocks, moves)
 
     def _solve(self, problems, blocks, tol, limit):
-        sizes = np.diff(problems.starts)
+        sizes = problems.sizes
         n_updates, stop = np.zeros(len(sizes), np.int64), np.full(len(sizes), Stop.MAX_UPDATES, np.int32)
         # Updates move the gradient by C times the largest kernel value at most, and rounding by eps of that: where
         # it may add up to a hundredth of tol, the gradient is computed anew from alpha, once.
@@ -149,7 +149,7 @@ def _side_by_side(folds):
     """Folds of the same problems as problems of their own, all of the first fold's before the second's."""
     if len(folds) == 1:
         return folds[0]
-    sizes = np.tile(np.diff(folds[0].starts), len(folds))
+    sizes = np.tile(folds[0].sizes, len(folds))
     of_variables = {
         name: np.concatenate([getattr(fold, name) for fold in folds])
         for name in ("rows", "y", "p", "C", "alpha")

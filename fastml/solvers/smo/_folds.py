@@ -52,7 +52,7 @@ def start_of_folds(folds, alpha, gradient):
     """
     y, C = folds.y, folds.C
     n_problems = len(folds.starts) - 1
-    group = np.repeat(np.arange(n_problems), np.diff(folds.starts))
+    group = np.repeat(np.arange(n_problems), folds.sizes)
     if folds.nu:
         group = 2 * group + (y < 0)
     missing = np.bincount(group, y * (folds.alpha - alpha), minlength=n_problems)

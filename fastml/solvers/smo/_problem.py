@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 EPSILON = float(np.finfo(np.float64).eps)
-_OF_PROBLEMS = ("rho", "r", "n_iter", "objective", "converged")
+_OF_PROBLEMS = ("rho", "r", "n_iter", "converged")
 
 
 class Problems(NamedTuple):
@@ -46,6 +46,11 @@ class Problems(NamedTuple):
     nu: bool = False
     folds: tuple["Problems", ...] = ()
 
+    @property
+    def sizes(self) -> np.ndarray:
+        """Number of variables of each problem, shape (n_problems,)."""
+        return self.starts[1:] - self.starts[:-1]
+
     @classmethod
     def single(
         cls,
@@ -60,8 +65,8 @@ class Problems(NamedTuple):
         return cls(rows, y, p, C, alpha, np.array([0, len(y)]), nu)
 
     def some(self, numbers: np.ndarray) -> Self:
-        """Those of these numbers, and their folds."""
-        if np.array_equal(numbers, np.arange(len(self.starts) - 1)):
+        """Those of these numbers, ascending, and their folds."""
+        if len(numbers) == len(self.starts) - 1:
             return self
         variables, starts = variables_of(self.starts, numbers)
         of_variables: dict[str, Any] = {
@@ -87,8 +92,6 @@ class Solutions(NamedTuple):
         In nu problems LIBSVM's r, by which the caller rescales alpha and rho; else 1.
     n_iter : ndarray of int64, shape (n_problems,)
         Pairs updated.
-    objective : ndarray of float64, shape (n_problems,)
-        Of the dual, at alpha.
     converged : ndarray of bool, shape (n_problems,)
         False where ``max_iter`` ended it.
     folds : tuple of Solutions
@@ -101,9 +104,13 @@ class Solutions(NamedTuple):
     rho: np.ndarray
     r: np.ndarray
     n_iter: np.ndarray
-    objective: np.ndarray
     converged: np.ndarray
     folds: tuple["Solutions", ...] = ()
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Number of variables of each problem, shape (n_problems,)."""
+        return self.starts[1:] - self.starts[:-1]
 
     def some(self, numbers: np.ndarray) -> Self:
         """Those of these numbers, and their folds."""
@@ -135,7 +142,7 @@ def _concatenated(parts):
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in ("alpha", "decision", *_OF_PROBLEMS)
     }
-    starts = np.cumsum([0, *(n for part in parts for n in np.diff(part.starts))])
+    starts = np.cumsum([0, *(n for part in parts for n in part.sizes)])
     folds = tuple(_concatenated(folds) for folds in zip(*(part.folds for part in parts)))
     return parts[0]._replace(starts=starts, folds=folds, **arrays)
 
@@ -163,11 +170,6 @@ def solutions_at(
     Chang & Lin 2011, section 4.1.5.
     """
     y, p, C, starts = problems.y, problems.p, problems.C, problems.starts
-    # 1/2 a'Qa + p'a = 1/2 a'(Qa + p) + 1/2 p'a, and y times the gradient is Qa + p.
-    # Not by BLAS, whose threads would go on spinning where the next problem's kernel values are computed: 14 % of all
-    # samples of a fit of MNIST's 45 problems.
-    with np.errstate(over="ignore", invalid="ignore"):  # squares of C; nothing but the report depends on it
-        objective = 0.5 * np.add.reduceat(alpha * (y * gradient + p), starts[:-1])
     takes_part, at_zero, at_C = C > 0, alpha <= 0, alpha >= C
     positive = y > 0
     if not problems.nu:
@@ -177,7 +179,7 @@ def solutions_at(
         of_positive = _levels(gradient, takes_part & positive, at_zero, at_C, starts)
         of_negative = _levels(-gradient, takes_part & ~positive, at_zero, at_C, starts)
         rho, r = (of_positive - of_negative) / 2, (of_positive + of_negative) / 2
-    return Solutions(alpha, gradient - y * p, starts, rho, r, n_iter, objective, converged)
+    return Solutions(alpha, gradient - y * p, starts, rho, r, n_iter, converged)
 
 
 def _levels(gradient, own, at_lower, at_upper, starts):

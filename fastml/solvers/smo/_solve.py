@@ -69,7 +69,7 @@ def solve(
     # What is free once X lies there.
     n_bytes = backend.smo.value_bytes(cache_size * MEGABYTE)
     limit = max_iter if max_iter >= 0 else np.iinfo(np.int64).max
-    sizes = np.diff(problems.starts)
+    sizes = problems.sizes
     # The matrix, and its rows in the order of the variables.
     is_one_block = (sizes <= LARGEST_WHOLE) & (2.0 * sizes**2 * values.dtype.itemsize <= n_bytes)
     small, large = np.flatnonzero(is_one_block), np.flatnonzero(~is_one_block)
