@@ -53,6 +53,9 @@ cdef extern from "conv.h":
         void (*plan_input)(conv_job *) noexcept nogil
         void (*pack_input)(const void *, Py_ssize_t, void *) noexcept nogil
         void (*input)(const void *, Py_ssize_t, void *) noexcept nogil
+        void (*plan_maxima_input)(conv_job *) noexcept nogil
+        void (*pack_maxima_input)(const void *, Py_ssize_t, void *) noexcept nogil
+        void (*maxima_input)(const void *, Py_ssize_t, void *) noexcept nogil
         void (*plan_filters)(conv_job *) noexcept nogil
         void (*filters)(const void *, Py_ssize_t, void *) noexcept nogil
         void (*sum_filters)(const void *, Py_ssize_t, void *) noexcept nogil
@@ -144,6 +147,23 @@ def gradient_input(dout, W, dX, geometry):
     return operation
 
 
+def gradient_input_max_pooled(dout, out, argmax, W, dX, geometry, window):
+    cdef Operation operation = Operation()
+    cdef int real = _runtime.real_type(dout, "dout")
+    cdef conv_job *job = new_job(operation, real, dX.shape, W.shape, dout.shape, geometry, window)
+    cdef const conv_methods *kernels = methods(real)
+    set_maxima(operation, job, real, dout, out, argmax)
+    job.filters = operation.reads(W, real, "W", (job.kh, job.kw, job.c // job.groups, job.m))
+    job.dx = operation.writes(dX, real, "dX", (job.n, job.h, job.w, job.c))
+    kernels.plan_maxima_input(job)
+    job.packed = operation.owned(job.packed_bytes, "packed filters")
+    operation.needs_scratch(job.scratch_bytes)
+    operation.work = work_of(job, real) / (job.window_h * job.window_w)
+    operation.add_phase(kernels.pack_maxima_input, job, job.n_packed)
+    operation.add_phase(kernels.maxima_input, job, job.n_parts)
+    return operation
+
+
 def gradient_filters(X, dout, dW, dbias, geometry):
     cdef Operation operation = Operation()
     cdef int real = _runtime.real_type(X, "X")
@@ -159,9 +179,6 @@ def gradient_filters_max_pooled(X, dout, out, argmax, dW, dbias, geometry, windo
     cdef int real = _runtime.real_type(X, "X")
     cdef conv_job *job = new_job(operation, real, X.shape, dW.shape, dout.shape, geometry, window)
     set_gradients(operation, job, real, X, dW, dbias)
-    pooled = (job.n, job.oh // job.window_h, job.ow // job.window_w, job.m)
-    job.dout = operation.reads(dout, real, "dout", pooled)
-    job.out = <void *> operation.reads(out, real, "out", pooled)
-    job.argmax = <uint8_t *> operation.reads(argmax, cnp.NPY_UINT8, "argmax", pooled)
+    set_maxima(operation, job, real, dout, out, argmax)
     schedule_filters(operation, job, real)
     return operation

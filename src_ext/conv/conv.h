@@ -72,6 +72,9 @@ typedef struct {
     void (*plan_input)(conv_job *job);
     void (*pack_input)(const void *job, ptrdiff_t part, void *scratch);
     void (*input)(const void *job, ptrdiff_t part, void *scratch);
+    void (*plan_maxima_input)(conv_job *job);
+    void (*pack_maxima_input)(const void *job, ptrdiff_t part, void *scratch);
+    void (*maxima_input)(const void *job, ptrdiff_t part, void *scratch);
     void (*plan_filters)(conv_job *job);
     void (*filters)(const void *job, ptrdiff_t part, void *scratch);
     void (*sum_filters)(const void *job, ptrdiff_t part, void *scratch);

@@ -55,6 +55,14 @@ cdef int set_layer(Operation operation, conv_job *job, int real, X, W, bias) exc
     return 0
 
 
+cdef int set_maxima(Operation operation, conv_job *job, int real, dout, out, argmax) except -1:
+    pooled = (job.n, job.oh // job.window_h, job.ow // job.window_w, job.m)
+    job.dout = operation.reads(dout, real, "dout", pooled)
+    job.out = <void *> operation.reads(out, real, "out", pooled)
+    job.argmax = <uint8_t *> operation.reads(argmax, cnp.NPY_UINT8, "argmax", pooled)
+    return 0
+
+
 cdef int set_gradients(Operation operation, conv_job *job, int real, X, dW, dbias) except -1:
     job.x = operation.reads(X, real, "X", (job.n, job.h, job.w, job.c))
     job.dfilters = operation.writes(dW, real, "dW", (job.kh, job.kw, job.c // job.groups, job.m))

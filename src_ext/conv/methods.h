@@ -7,6 +7,8 @@
 
 #include "strip.h"
 
+#include "units.h"
+
 #include "implicit.h"
 
 #include "depthwise.h"
@@ -14,5 +16,7 @@
 #include "pooling.h"
 
 #include "windows.h"
+
+#include "maxima.h"
 
 #include "phases.h"

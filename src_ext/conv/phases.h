@@ -8,41 +8,6 @@
 #define LANES OF(LANES, KIND)
 #define COLUMNS OF(GEMM_COLUMNS, KIND)
 
-#ifndef FASTML_CONV_PHASES_H
-#define FASTML_CONV_PHASES_H
-
-enum {
-    CONV_MAX_PARTS = 64,
-    CONV_MAX_BLOCKS = 16,
-    CONV_BLOCKS_BYTES = 1 << 23, /* of all blocks' gradients */
-    CONV_POOLED_BYTES = 1 << 14, /* of rows that are pooled at a time: in the first-level cache */
-    CONV_POSITIONS = 256,        /* of a unit, or one row */
-    CONV_DIRECT_POSITIONS = 128, /* the same where all of it is to stay in the first-level cache */
-};
-
-/* Whole windows' rows, as many as fit, at least one, and not more than there are. */
-INLINE ptrdiff_t conv_rows(const conv_job *job, ptrdiff_t fitting) {
-    ptrdiff_t rows = fitting / job->window_h * job->window_h;
-    return gemm_smaller(rows < job->window_h ? job->window_h : rows, job->oh);
-}
-
-INLINE void conv_units(conv_job *job, ptrdiff_t height) {
-    job->n_units = job->rows > 0 ? job->n * product_ceil(height, job->rows) : 0;
-    job->n_parts = gemm_smaller(job->n_units, CONV_MAX_PARTS);
-}
-
-/* Whether windows.h has this one. */
-INLINE bool conv_is_quick(const conv_job *job) {
-    return job->method == CONV_DIRECT && job->pooled && job->window_h == 2 && job->window_w == 2;
-}
-
-/* Gradients of all filters and of the bias. */
-INLINE ptrdiff_t conv_gradients(const conv_job *job) {
-    return (job->kh * job->kw * job->c / job->groups + 1) * job->m;
-}
-
-#endif
-
 static void OF(plan_forward, KIND)(conv_job *job) {
     ptrdiff_t size = (ptrdiff_t)sizeof(REAL), depth = job->kh * job->kw * job->c / job->groups;
     ptrdiff_t row_bytes = job->ow * job->m * size + 1;
@@ -171,17 +136,23 @@ static void OF(plan_filters, KIND)(conv_job *job) {
     ptrdiff_t size = (ptrdiff_t)sizeof(REAL), depth = job->kh * job->kw * job->c;
     ptrdiff_t block_bytes = conv_gradients(job) * size;
     ptrdiff_t wanted = job->method == CONV_DIRECT ? CONV_DIRECT_POSITIONS : CONV_POSITIONS;
-    job->rows = conv_rows(job, wanted / (job->ow + 1) + 1);
+    bool by_maxima = conv_by_maxima(job);
+    if (by_maxima)
+        OF(plan_maxima_filters, KIND)(job);
+    else
+        job->rows = conv_rows(job, wanted / (job->ow + 1) + 1);
     conv_units(job, job->oh);
     ptrdiff_t fitting = CONV_BLOCKS_BYTES / (block_bytes + 1) + 1;
     job->n_blocks = gemm_smaller(gemm_smaller(fitting, CONV_MAX_BLOCKS), job->n_units);
     job->n_blocks = job->n_blocks < 1 ? 1 : job->n_blocks; /* gradients are to be set without an image, too */
     job->tap_parts = 1;
-    if (job->method == CONV_IMPLICIT)
+    if (job->method == CONV_IMPLICIT && !by_maxima)
         job->tap_parts = gemm_smaller(product_ceil(CONV_MAX_BLOCKS, job->n_blocks), job->kh * job->kw);
     job->n_parts = job->n_blocks * job->tap_parts;
     job->n_sum_parts = gemm_smaller(product_ceil(conv_gradients(job), 2048), CONV_MAX_PARTS);
     job->partial_bytes = (size_t)(job->n_blocks * block_bytes);
+    if (by_maxima)
+        return;
     ptrdiff_t of_panels = job->groups * product_ceil(job->m / job->groups, COLUMNS) * COLUMNS;
     ptrdiff_t positions = job->rows * job->ow, n_pointers = positions > depth ? positions : depth;
     job->scratch_bytes = (size_t)((positions * of_panels + job->m + LANES + 64) * size + n_pointers * 8);
@@ -200,6 +171,10 @@ static void OF(filters, KIND)(const void *context, ptrdiff_t part, void *scratch
     ptrdiff_t per_image = job->n_units ? job->n_units / job->n : 1, size = conv_gradients(job);
     ptrdiff_t n_channels = job->groups * product_ceil(job->m / job->groups, COLUMNS) * COLUMNS;
     REAL *sums = (REAL *)job->partial + block * size, *spread = scratch;
+    if (conv_by_maxima(job)) {
+        OF(maxima_filters, KIND)(job, start, end, sums, scratch);
+        return;
+    }
     REAL *not_used = spread + (job->rows * job->ow * n_channels + 15) / 16 * 16;
     void *rest = not_used + (job->m + 15) / 16 * 16;
     if (start == end && first_tap == 0)

@@ -66,18 +66,19 @@ class Layer:
         return run_plan(conv, steps, n_threads, [out, dX, dW, dbias])
 
     def run_pooled(self, conv, n_threads=None):
-        """What `forward_max_pooled` and `gradient_filters_max_pooled` set; but for positions of zeros."""
+        """What `forward_max_pooled` and its gradients set; but for positions of zeros."""
         send, dout = kernels_of(conv).arrays.send, self.gradient(pooled=True)
-        out, dW = send(np.full_like(dout, np.nan)), send(np.full_like(self.W, np.nan))
+        out, dX, dW = (send(np.full_like(like, np.nan)) for like in (dout, self.X, self.W))
         argmax = send(np.full(dout.shape, 99, np.uint8))
         dbias = None if self.bias is None else send(np.full_like(self.bias, np.nan))
         X, W, bias, dout = send(self.X), send(self.W), send(self.bias), send(dout)
         place = (self.geometry, self.window)
         steps = [
             (conv.forward_max_pooled, (X, W, bias, out, argmax, *place)),
+            (conv.gradient_input_max_pooled, (dout, out, argmax, W, dX, *place)),
             (conv.gradient_filters_max_pooled, (X, dout, out, argmax, dW, dbias, *place)),
         ]
-        out, argmax, *gradients = run_plan(conv, steps, n_threads, [out, argmax, dW, dbias])
+        out, argmax, *gradients = run_plan(conv, steps, n_threads, [out, argmax, dX, dW, dbias])
         return [out, np.where(out > 0, argmax, 0), *gradients]
 
 

@@ -2,7 +2,8 @@
 
 Few channels are laid out one by one in a strip of the image that fits the first-level cache (``src_ext/conv/strip.h``);
 of many, patches are packed for the matrix product's micro-kernel block by block (``implicit.h``); where each filter has
-a channel of its own, vectors lie along the channels (``depthwise.h``).
+a channel of its own, vectors lie along the channels (``depthwise.h``). Gradients through max pooling are of the maxima
+alone (``windows.h``, ``maxima.h``).
 """
 
 import fastml.kernels.cpu._conv as _conv
@@ -14,6 +15,7 @@ __all__ = [
     "gradient_filters",
     "gradient_filters_max_pooled",
     "gradient_input",
+    "gradient_input_max_pooled",
 ]
 
 forward = as_function(_conv.forward)
@@ -21,3 +23,4 @@ forward_max_pooled = as_function(_conv.forward_max_pooled)
 gradient_filters = as_function(_conv.gradient_filters)
 gradient_filters_max_pooled = as_function(_conv.gradient_filters_max_pooled)
 gradient_input = as_function(_conv.gradient_input)
+gradient_input_max_pooled = as_function(_conv.gradient_input_max_pooled)

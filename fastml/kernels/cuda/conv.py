@@ -27,6 +27,7 @@ __all__ = [
     "gradient_filters",
     "gradient_filters_max_pooled",
     "gradient_input",
+    "gradient_input_max_pooled",
 ]
 
 
@@ -59,7 +60,18 @@ def forward_max_pooled(X, W, bias, out, argmax, geometry, window):
 @as_function
 def gradient_input(dout, W, dX, geometry):
     kind = real_type(dout, "dout")
-    layer = layer_of(dX.shape, W.shape, dout.shape, geometry)
+    return _gradient_input(layer_of(dX.shape, W.shape, dout.shape, geometry), kind, dout, W, dX)
+
+
+@as_function
+def gradient_input_max_pooled(dout, out, argmax, W, dX, geometry, window):
+    kind = real_type(dout, "dout")
+    layer = layer_of(dX.shape, W.shape, out.shape, geometry, window)
+    unpooled, calls = _unpooled(layer, kind, dout, out, argmax, window)
+    return [*calls, *_gradient_input(layer, kind, unpooled, W, dX)]
+
+
+def _gradient_input(layer, kind, dout, W, dX):
     gradients, filters = flat(dout, kind, "dout", layer.outputs), flat(W, kind, "W", layer.filters)
     result = flat(dX, kind, "dX", layer.images)
     if dX.size == 0:
@@ -89,16 +101,21 @@ def gradient_filters(X, dout, dW, dbias, geometry):
 def gradient_filters_max_pooled(X, dout, out, argmax, dW, dbias, geometry, window):
     kind = real_type(X, "X")
     layer = layer_of(X.shape, dW.shape, out.shape, geometry, window)
+    unpooled, calls = _unpooled(layer, kind, dout, out, argmax, window)
+    return [*calls, *_gradient_filters(layer, kind, X, unpooled, dW, dbias)]
+
+
+def _unpooled(layer, kind, dout, out, argmax, window):
+    """The gradient to what is pooled, in memory that the plan keeps, and the calls that set it."""
     checked(dout, kind, "dout", out.shape)
     checked(out, kind, "out", out.shape)
     checked(argmax, "uint8", "argmax", out.shape)
     unpooled = _device.empty(layer.outputs, kind)
     pooled = (by_image(array) for array in (dout, out, argmax))
     sizes = _tiles(layer, out.shape, window)
-    return [
-        *over_images(tiles_gradient_kernel, by_image(unpooled), *pooled, sizes, by_image(unpooled)),
-        *_gradient_filters(layer, kind, X, unpooled, dW, dbias),
-    ]
+    return unpooled, over_images(
+        tiles_gradient_kernel, by_image(unpooled), *pooled, sizes, by_image(unpooled)
+    )
 
 
 def _forward(layer, kind, X, W, bias, out, relu):

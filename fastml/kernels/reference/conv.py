@@ -103,6 +103,24 @@ def forward_max_pooled(X, W, bias, out, argmax, geometry, window):
     out[...] = windows.max(axis=3)
 
 
+def gradient_input_max_pooled(dout, out, argmax, W, dX, geometry, window):
+    """The gradient with respect to X of `forward_max_pooled`.
+
+    Parameters
+    ----------
+    dout : array of shape (n, ph, pw, m)
+        The gradient with respect to out.
+    out, argmax : arrays of shape (n, ph, pw, m)
+        As `forward_max_pooled` has set them. Where out is 0, there is no gradient.
+    W : array of shape (kh, kw, c / groups, m)
+    dX : array of shape (n, h, w, c)
+        Set.
+    geometry : Geometry
+    window : tuple of int
+    """
+    gradient_input(_gradient_before_pooling(dout, out, argmax, window), W, dX, geometry)
+
+
 def gradient_filters_max_pooled(X, dout, out, argmax, dW, dbias, geometry, window):
     """The gradients with respect to W and the bias of `forward_max_pooled`.
 
@@ -120,14 +138,7 @@ def gradient_filters_max_pooled(X, dout, out, argmax, dW, dbias, geometry, windo
     geometry : Geometry
     window : tuple of int
     """
-    before = np.zeros((len(X), *_before_pooling(out, window), out.shape[3]))
-    windows = _windows(before, window).copy()
-    np.put_along_axis(
-        windows, argmax[:, :, :, None].astype(np.int64), (dout * (out > 0))[:, :, :, None], axis=3
-    )
-    (n, ph, pw, m), (wh, ww) = out.shape, window
-    before = windows.reshape(n, ph, pw, wh, ww, m).swapaxes(2, 3).reshape(before.shape)
-    gradient_filters(X, before, dW, dbias, geometry)
+    gradient_filters(X, _gradient_before_pooling(dout, out, argmax, window), dW, dbias, geometry)
 
 
 def _activated(values, activation):
@@ -191,6 +202,16 @@ def _in_groups(images, groups):
 
 def _before_pooling(out, window):
     return out.shape[1] * window[0], out.shape[2] * window[1]
+
+
+def _gradient_before_pooling(dout, out, argmax, window):
+    """That to the maxima where they were, zeros elsewhere."""
+    (n, ph, pw, m), (wh, ww) = out.shape, window
+    windows = np.zeros((n, ph, pw, wh * ww, m))
+    np.put_along_axis(
+        windows, argmax[:, :, :, None].astype(np.int64), (dout * (out > 0))[:, :, :, None], axis=3
+    )
+    return windows.reshape(n, ph, pw, wh, ww, m).swapaxes(2, 3).reshape(n, ph * wh, pw * ww, m)
 
 
 def _windows(values, window):

@@ -143,10 +143,8 @@ class Conv(Node):
 
 
 class ConvMaxPool(Node):
-    """Convolution, bias, relu and max pooling in one: what comes before the pooling is never stored.
-
-    Its gradient goes to the filters alone: for the first layer of a network, or for one that is not trained.
-    """
+    """Convolution, bias, relu and max pooling in one: what comes before the pooling is never stored, and gradients are
+    those of the maxima alone."""
 
     def __init__(self, conv: Conv, pool: tuple[int, ...]):
         self.conv, self.pool = conv, pool
@@ -166,11 +164,15 @@ class ConvMaxPool(Node):
         recording(kernels.forward_max_pooled, x, filters, bias, out, argmax, geometry, self.pool)
 
         def backward(dout, wanted):
-            assert not wanted
-            dW, dbias = conv.gradients(recording)
-            recording(
-                kernels.gradient_filters_max_pooled, x, dout, out, argmax, dW, dbias, geometry, self.pool
-            )
+            maxima = dout, out, argmax
+            if conv.trainable:
+                dW, dbias = conv.gradients(recording)
+                recording(kernels.gradient_filters_max_pooled, x, *maxima, dW, dbias, geometry, self.pool)
+            if not wanted:
+                return None
+            dx = recording.gradient(x.shape)
+            recording(kernels.gradient_input_max_pooled, *maxima, filters, dx, geometry, self.pool)
+            return dx
 
         return Recorded(out, backward)
 

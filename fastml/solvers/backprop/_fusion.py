@@ -29,11 +29,8 @@ def fold_rescaling(nodes: Sequence[Node]) -> tuple[float, float, list[Node]]:
         scale, offset = scale * float(rescale.scale), offset * float(rescale.scale) + float(rescale.offset)
 
 
-def fuse(nodes: Sequence[Node], input_shape: Shape, training: bool) -> list[Node]:
-    """Merge neighbours: reshapes; a product and its relu; convolution, relu and max pooling.
-
-    The last needs a convolution that passes no gradient on while ``training``.
-    """
+def fuse(nodes: Sequence[Node], input_shape: Shape) -> list[Node]:
+    """Merge neighbours: reshapes; a product and its relu; convolution, relu and max pooling."""
     fused: list[Node] = []
     for node in _without_idle_reshapes(nodes, input_shape):
         last = fused[-1] if fused else None
@@ -45,10 +42,7 @@ def fuse(nodes: Sequence[Node], input_shape: Shape, training: bool) -> list[Node
             and isinstance(node, MaxPool)
             and _is_in_tiles(node.window)
         ):
-            if training and any(earlier.trainable for earlier in fused[:-1]):
-                fused.append(node)
-            else:
-                fused[-1] = ConvMaxPool(last, node.window.size)
+            fused[-1] = ConvMaxPool(last, node.window.size)
         else:
             fused.append(node)
     return fused

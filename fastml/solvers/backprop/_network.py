@@ -265,7 +265,7 @@ class Network:
         memory = self._memories["training" if learning else "inference"]
         memory.rewind()
         recording = Recording(self.kernels, memory, self.dtype, in_training)
-        nodes = fuse(self.nodes, self.input_shape, learning)
+        nodes = fuse(self.nodes, self.input_shape)
         if learning:
             recording.reserve_gradients(n_rows * self._largest_output(nodes))
         penalised = [p for p in self.parameters if p.penalty is not None and objective is not None]
