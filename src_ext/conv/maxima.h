@@ -1,14 +1,15 @@
-/* Gradients through max pooling, for REAL of KIND: a template. Of a window's positions one has a gradient, for
- * each filter another one: that takes as many multiply-adds as there are windows, where a gradient with zeros
- * takes as many as there are positions.
+/* Gradients through max pooling, for REAL of KIND: a template. Of a window's positions one has a gradient,
+ * for each filter another one: that takes as many multiply-adds as there are windows, where a gradient with
+ * zeros takes as many as there are positions.
  *
- * What a filter sees from a position lies in runs: taps of a row and their channels beside each other. Vectors
- * along the runs are multiplied by one number, the gradient to a maximum: those of the image are added up for
- * each filter (gradient to the filters), those of the filter for each position (to the input). Filters and
- * their sums lie in chunks of as many vectors as registers hold: of one chunk, filter by filter, run by run.
+ * What a filter sees from a position lies in runs: taps of a row and their channels beside each other.
+ * Vectors along the runs are multiplied by one number, the gradient to a maximum: those of the image are
+ * added up for each filter (gradient to the filters), those of the filter for each position (to the input).
+ * Filters and their sums lie in chunks of as many vectors as registers hold: of one chunk, filter by filter,
+ * run by run.
  *
- * Measured on 64 filters of 3 x 3 x 64 over 16 x 16 positions in windows of 2 x 2, one thread with AVX-512, per
- * image: see bench_conv.py.
+ * Measured on 64 filters of 3 x 3 x 64 over 16 x 16 positions in windows of 2 x 2, one thread with AVX-512,
+ * per image: see bench_conv.py.
  */
 #define VEC OF(vec, KIND)
 #define MEM OF(mem, KIND)
@@ -62,7 +63,8 @@ INLINE ptrdiff_t conv_run_place(const conv_job *job, ptrdiff_t run) {
 /* Where a window begins, of those of a row below each other and across; where a position does, from its
    window. */
 INLINE ptrdiff_t conv_window_place(const conv_job *job, ptrdiff_t y, ptrdiff_t x) {
-    return y * job->window_h * job->stride_y * conv_seen_row(job) + x * job->window_w * job->stride_x * job->c;
+    return y * job->window_h * job->stride_y * conv_seen_row(job) +
+           x * job->window_w * job->stride_x * job->c;
 }
 
 INLINE ptrdiff_t conv_position_place(const conv_job *job, ptrdiff_t position) {
@@ -106,8 +108,8 @@ INLINE ptrdiff_t OF(filter_size, KIND)(const conv_job *job) {
     return conv_n_runs(job) * OF(run_vectors, KIND)(job) * LANES;
 }
 
-/* LANES filters from one layout to the other: as the caller's, a matrix of taps and channels by filters, and in
-   chunks, with zeros behind a run that doesn't fill its vectors. */
+/* LANES filters from one layout to the other: as the caller's, a matrix of taps and channels by filters, and
+   in chunks, with zeros behind a run that doesn't fill its vectors. */
 SHARED void OF(turn_filters, KIND)(const conv_job *job, ptrdiff_t filter, REAL *matrix, REAL *chunks,
                                    bool to_chunks) {
     ptrdiff_t length = conv_run_length(job), n = gemm_smaller(LANES, job->m - filter);
@@ -116,7 +118,8 @@ SHARED void OF(turn_filters, KIND)(const conv_job *job, ptrdiff_t filter, REAL *
         ptrdiff_t size = of.n_runs * of.n_vectors * LANES;
         for (ptrdiff_t r = 0; r < of.n_runs; r++)
             for (ptrdiff_t v = 0; v < of.n_vectors; v++) {
-                ptrdiff_t element = (of.vector + v) * LANES, n_elements = gemm_smaller(LANES, length - element);
+                ptrdiff_t element = (of.vector + v) * LANES,
+                          n_elements = gemm_smaller(LANES, length - element);
                 REAL *from = matrix + ((of.run + r) * length + element) * job->m + filter;
                 REAL *at = chunks + filter * size + (r * of.n_vectors + v) * LANES;
                 VEC square[LANES];
@@ -137,9 +140,9 @@ SHARED void OF(turn_filters, KIND)(const conv_job *job, ptrdiff_t filter, REAL *
 }
 
 /* sums += of n places in the image, what some runs see from there times the place's gradient. */
-INLINE void OF(seen_product, KIND)(ptrdiff_t n, const REAL *restrict gradients, const int32_t *restrict places,
-                                   const REAL *image, const ptrdiff_t *runs, REAL *restrict sums,
-                                   const int n_runs, const int n_vectors) {
+INLINE void OF(seen_product, KIND)(ptrdiff_t n, const REAL *restrict gradients,
+                                   const int32_t *restrict places, const REAL *image, const ptrdiff_t *runs,
+                                   REAL *restrict sums, const int n_runs, const int n_vectors) {
     VEC sum[MAXIMA_RUNS][MAXIMA_VECTORS];
     const REAL *run[MAXIMA_RUNS];
 #pragma GCC unroll 3
@@ -310,7 +313,8 @@ static void OF(maxima_filters, KIND)(const conv_job *job, ptrdiff_t start, ptrdi
 
 /* To the input: a unit is an image. */
 static void OF(plan_maxima_input, KIND)(conv_job *job) {
-    ptrdiff_t size = (ptrdiff_t)sizeof(REAL), across = job->ow / job->window_w, window = job->window_h * job->window_w;
+    ptrdiff_t size = (ptrdiff_t)sizeof(REAL), across = job->ow / job->window_w,
+              window = job->window_h * job->window_w;
     ptrdiff_t rows = across ? product_ceil(MAXIMA_WINDOWS, across) * job->window_h : job->window_h;
     job->rows = conv_rows(job, rows);
     job->n_units = job->n;
@@ -380,7 +384,8 @@ static void OF(maxima_rows, KIND)(const conv_job *job, ptrdiff_t n_rows, const R
 
 static void OF(maxima_input, KIND)(const void *context, ptrdiff_t part, void *scratch) {
     const conv_job *job = context;
-    ptrdiff_t row = conv_seen_row(job), n_rows = conv_seen_rows(job, job->oh), of_image = job->h * job->w * job->c;
+    ptrdiff_t row = conv_seen_row(job), n_rows = conv_seen_rows(job, job->oh),
+              of_image = job->h * job->w * job->c;
     ptrdiff_t across = job->ow / job->window_w, end = product_share(job->n, part + 1, job->n_parts);
     ptrdiff_t before = gemm_smaller(job->left * job->c, row);
     ptrdiff_t inside = gemm_smaller(job->w * job->c, row - before), beyond = job->w * job->c - inside;

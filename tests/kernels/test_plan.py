@@ -1,6 +1,7 @@
 """Plans: operations and functions in order, on threads that are started once a program."""
 
 import os
+import platform
 import threading
 
 import numpy as np
@@ -159,6 +160,23 @@ def test_a_child_of_fork_runs_a_plan_that_its_parent_is_running():
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     running.join()
     assert_array_equal(out, n)
+
+
+@pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64", "aarch64", "arm64"), reason="not told there"
+)
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_subnormal_numbers_are_zero_while_a_plan_runs(n_threads):
+    """And are not, after it: what processors take a hundred times as long for, what is without gradient ends up as."""
+    kernels = for_device("cpu")
+    tiny = np.full((256, 256), 1e-40, "f4")
+    out = np.full_like(tiny, np.nan)
+    plan = kernels.plan.compile(
+        [(kernels.dense.forward, (tiny, np.eye(256, dtype="f4"), None, out))], n_threads
+    )
+    kernels.plan.run(plan)
+    assert_array_equal(out, 0.0)
+    assert (tiny * np.float32(0.5) > 0).all()
 
 
 def test_memory_that_is_not_there():

@@ -33,6 +33,8 @@ def compile(steps, n_threads=None):
 def run(plan):
     """Call a plan's functions, in order; one run at a time.
 
+    Kernels may take subnormal numbers for zero, and give zero for them.
+
     Parameters
     ----------
     plan
