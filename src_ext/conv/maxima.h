@@ -7,9 +7,6 @@
  * added up for each filter (gradient to the filters), those of the filter for each position (to the input).
  * Filters and their sums lie in chunks of as many vectors as registers hold: of one chunk, filter by filter,
  * run by run.
- *
- * Measured on 64 filters of 3 x 3 x 64 over 16 x 16 positions in windows of 2 x 2, one thread with AVX-512,
- * per image: see bench_conv.py.
  */
 #define VEC OF(vec, KIND)
 #define MEM OF(mem, KIND)
@@ -25,7 +22,6 @@ enum {
 #else
     MAXIMA_VECTORS = 4,
 #endif
-    MAXIMA_FILTERS = 32,         /* whose chunks are to stay in the first-level cache */
     MAXIMA_WINDOWS = 16,         /* for which they are read at a time, at least */
     MAXIMA_STRIP_BYTES = 1 << 15 /* of what is seen of the image at a time, or one row of windows */
 };
@@ -239,27 +235,6 @@ SHARED void OF(fill_seen, KIND)(const conv_job *job, const REAL *image, ptrdiff_
     }
 }
 
-/* Of each filter, its maxima with a gradient, in n_rows rows of windows: gradients, and places from the first
-   window on; `most`: of one filter. bias_sums: increased by the gradients. */
-SHARED void OF(list_by_filter, KIND)(const conv_job *job, ptrdiff_t n_rows, const REAL *dout, const REAL *out,
-                                     const uint8_t *argmax, const int32_t *positions, ptrdiff_t most,
-                                     int32_t *counts, REAL *gradients, int32_t *places, REAL *bias_sums) {
-    ptrdiff_t across = job->ow / job->window_w, m = job->m;
-    memset(counts, 0, (size_t)m * sizeof *counts);
-    for (ptrdiff_t y = 0; y < n_rows; y++)
-        for (ptrdiff_t x = 0; x < across; x++, dout += m, out += m, argmax += m) {
-            int32_t window = (int32_t)conv_window_place(job, y, x);
-            for (ptrdiff_t f = 0; f < m; f++) {
-                REAL gradient = out[f] > 0 ? dout[f] : 0;
-                ptrdiff_t at = f * most + counts[f];
-                gradients[at] = gradient;
-                places[at] = window + positions[argmax[f]];
-                counts[f] += gradient != 0;
-                bias_sums[f] += gradient;
-            }
-        }
-}
-
 /* Bytes of scratch memory, and rows of positions at a time. */
 static void OF(plan_maxima_filters, KIND)(conv_job *job) {
     ptrdiff_t size = (ptrdiff_t)sizeof(REAL), row = conv_seen_row(job);
@@ -275,7 +250,7 @@ static void OF(plan_maxima_filters, KIND)(conv_job *job) {
 static void OF(maxima_filters, KIND)(const conv_job *job, ptrdiff_t start, ptrdiff_t end, REAL *result,
                                      void *scratch) {
     ptrdiff_t size = (ptrdiff_t)sizeof(REAL), m = job->m, of_group = m / job->groups;
-    ptrdiff_t most = job->rows / job->window_h * (job->ow / job->window_w);
+    ptrdiff_t across = job->ow / job->window_w, most = job->rows / job->window_h * across;
     ptrdiff_t per_image = job->n_units ? job->n_units / job->n : 1, n_rows = conv_seen_rows(job, job->rows);
     ptrdiff_t n_sums = m * OF(filter_size, KIND)(job), runs[MAXIMA_RUNS];
     char *left = scratch;
@@ -291,12 +266,18 @@ static void OF(maxima_filters, KIND)(const conv_job *job, ptrdiff_t start, ptrdi
     for (ptrdiff_t unit = start; unit < end; unit++) {
         ptrdiff_t image = unit / per_image, y = unit % per_image * job->rows;
         ptrdiff_t rows = gemm_smaller(job->rows, job->oh - y);
-        ptrdiff_t from = (image * job->oh + y) / job->window_h * (job->ow / job->window_w) * m;
+        ptrdiff_t from = (image * job->oh + y) / job->window_h * across * m;
         OF(fill_seen, KIND)(job, (const REAL *)job->x + image * job->h * job->w * job->c,
                             y * job->stride_y - job->top, conv_seen_rows(job, rows), seen);
-        OF(list_by_filter, KIND)(job, rows / job->window_h, (const REAL *)job->dout + from,
-                                 (const REAL *)job->out + from, job->argmax + from, positions, most, counts,
-                                 gradients, places, bias_sums);
+        const REAL *dout = (const REAL *)job->dout + from, *out = (const REAL *)job->out + from;
+        const uint8_t *argmax = job->argmax + from;
+        memset(counts, 0, (size_t)m * sizeof *counts);
+        for (ptrdiff_t wy = 0; wy < rows / job->window_h; wy++)
+            for (ptrdiff_t wx = 0; wx < across; wx++, dout += m, out += m, argmax += m) {
+                OF(list_window, KIND)(m, dout, out, argmax, (int32_t)conv_window_place(job, wy, wx),
+                                      positions, most, counts, gradients, places);
+                OF(add_maxima, KIND)(m, dout, out, bias_sums);
+            }
         REAL *at = sums;
         conv_chunk of = {0};
         while (conv_next_chunk(job, OF(run_vectors, KIND)(job), &of)) {
@@ -321,10 +302,10 @@ static void OF(plan_maxima_input, KIND)(conv_job *job) {
     job->n_parts = gemm_smaller(job->n, CONV_MAX_PARTS);
     job->n_packed = product_ceil(job->m, LANES);
     job->packed_bytes = (size_t)(job->m * OF(filter_size, KIND)(job) * size);
-    ptrdiff_t n_blocks = job->groups * product_ceil(job->m / job->groups, MAXIMA_FILTERS);
+    ptrdiff_t n_blocks = job->groups * product_ceil(job->m / job->groups, LISTED_FILTERS);
     ptrdiff_t n_lists = job->rows / job->window_h * across * n_blocks * window;
     job->scratch_bytes = (size_t)((conv_seen_rows(job, job->oh) * conv_seen_row(job) + LANES) * size +
-                                  n_lists * (MAXIMA_FILTERS + 1) + 3 * 64);
+                                  n_lists * (LISTED_FILTERS + 1) + 3 * 64);
 }
 
 static void OF(pack_maxima_input, KIND)(const void *context, ptrdiff_t part, void *scratch) {
@@ -333,32 +314,20 @@ static void OF(pack_maxima_input, KIND)(const void *context, ptrdiff_t part, voi
     OF(turn_filters, KIND)(job, part * LANES, (REAL *)job->filters, job->packed, true);
 }
 
-/* Of a window and some filters: the numbers of those whose maximum is at each position and has a gradient. */
-SHARED void OF(list_by_position, KIND)(ptrdiff_t n_filters, ptrdiff_t n_positions, const REAL *dout,
-                                       const REAL *out, const uint8_t *argmax, uint8_t *counts,
-                                       uint8_t *numbers) {
-    memset(counts, 0, (size_t)n_positions);
-    for (ptrdiff_t f = 0; f < n_filters; f++) {
-        uint8_t at = out[f] > 0 ? argmax[f] : 0, *count = counts + at; /* a zero's may be any */
-        numbers[at * MAXIMA_FILTERS + *count] = (uint8_t)f;
-        *count = (uint8_t)(*count + (out[f] > 0 && dout[f] != 0));
-    }
-}
-
 /* An image's gradient, with the zeros around it, from n_rows rows of windows. */
 static void OF(maxima_rows, KIND)(const conv_job *job, ptrdiff_t n_rows, const REAL *dout, const REAL *out,
                                   const uint8_t *argmax, REAL *seen, uint8_t *lists) {
     ptrdiff_t across = job->ow / job->window_w, n_windows = n_rows * across, m = job->m;
     ptrdiff_t n_positions = job->window_h * job->window_w, of_group = m / job->groups;
-    ptrdiff_t blocks = product_ceil(of_group, MAXIMA_FILTERS), runs[MAXIMA_RUNS];
+    ptrdiff_t blocks = product_ceil(of_group, LISTED_FILTERS), runs[MAXIMA_RUNS];
     ptrdiff_t n_lists = n_windows * n_positions * blocks * job->groups;
-    uint8_t *counts = lists + n_lists * MAXIMA_FILTERS;
+    uint8_t *counts = lists + n_lists * LISTED_FILTERS;
     for (ptrdiff_t list = 0, b = 0; b < blocks * job->groups; b++) {
         ptrdiff_t first = b / blocks * of_group + product_share(of_group, b % blocks, blocks);
         ptrdiff_t n = b / blocks * of_group + product_share(of_group, b % blocks + 1, blocks) - first;
         for (ptrdiff_t i = first; i < n_windows * m; i += m, list += n_positions)
             OF(list_by_position, KIND)(n, n_positions, dout + i, out + i, argmax + i, counts + list,
-                                       lists + list * MAXIMA_FILTERS);
+                                       lists + list * LISTED_FILTERS);
     }
     const REAL *chunks = job->packed;
     conv_chunk of = {0};
@@ -373,7 +342,7 @@ static void OF(maxima_rows, KIND)(const conv_job *job, ptrdiff_t n_rows, const R
                 REAL *window = of_block + conv_window_place(job, i / across, i % across);
                 for (ptrdiff_t p = 0; p < n_positions; p++, list++)
                     if (counts[list])
-                        OF(add_filters, KIND)(of, counts[list], lists + list * MAXIMA_FILTERS,
+                        OF(add_filters, KIND)(of, counts[list], lists + list * LISTED_FILTERS,
                                               dout + i * m + first, chunks + first * size,
                                               window + conv_position_place(job, p), runs);
             }

@@ -17,6 +17,8 @@
 
 #include "windows.h"
 
+#include "maxima_lists.h"
+
 #include "maxima.h"
 
 #include "phases.h"

@@ -24,7 +24,7 @@ from fastml.solvers.backprop import (
     Window,
     batches,
 )
-from fastml.solvers.backprop._dense import ConvMaxPool
+from fastml.solvers.backprop._dense import Conv, ConvMaxPool
 from fastml.solvers.backprop._fusion import fuse
 
 DEVICE = "cpu"
@@ -160,19 +160,21 @@ def test_fusion():
     first = [conv(rng, 1, 3), relu(), pool]
     second = [conv(rng, 3, 3), relu(), MaxPool(Window((2, 2), (2, 2)))]
     nodes = [*first, *second, Reshape((3,)), dense(rng, 3, 4), relu()]
-
-    def kinds(training):
-        return [type(node).__name__ for node in fuse(nodes, (11, 11, 1), training)]
-
-    # A convolution in the middle passes its gradient on, which the pooled kernel has no place for.
-    assert kinds(training=True) == ["ConvMaxPool", "Conv", "MaxPool", "Reshape", "Dense"]
-    assert kinds(training=False) == ["ConvMaxPool", "ConvMaxPool", "Reshape", "Dense"]
+    kinds = [type(node).__name__ for node in fuse(nodes, (11, 11, 1))]
+    assert kinds == ["ConvMaxPool", "ConvMaxPool", "Reshape", "Dense"]
 
 
 def test_overlapping_pooling_is_not_fused():
     rng = np.random.default_rng(7)
     nodes = [conv(rng, 1, 3), relu(), MaxPool(Window((3, 3), (2, 2)))]
-    assert not any(isinstance(node, ConvMaxPool) for node in fuse(nodes, (9, 9, 1), False))
+    assert not any(isinstance(node, ConvMaxPool) for node in fuse(nodes, (9, 9, 1)))
+
+
+def test_grouped_convolutions_are_not_fused_with_pooling():
+    rng = np.random.default_rng(7)
+    grouped = conv(rng, 2, 4, groups=2)
+    nodes = [grouped, relu(), MaxPool(Window((2, 2), (2, 2)))]
+    assert [type(node) for node in fuse(nodes, (9, 9, 2))] == [Conv, MaxPool]
 
 
 def test_training_lowers_the_loss_and_steps_are_counted():

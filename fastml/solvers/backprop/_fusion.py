@@ -39,6 +39,7 @@ def fuse(nodes: Sequence[Node], input_shape: Shape) -> list[Node]:
         elif (
             isinstance(last, Conv)
             and last.activation == "relu"
+            and last.groups == 1  # depthwise ones have kernels of their own
             and isinstance(node, MaxPool)
             and _is_in_tiles(node.window)
         ):
