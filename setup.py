@@ -55,8 +55,10 @@ FAMILIES = {
 
 
 def fingerprint(file: Path, compiler: Any, arguments: dict[str, Any]) -> str:
-    """Of everything that an object is made of: the source, all headers, the compiler and how it is called."""
-    told = hashlib.sha256(repr((compiler.compiler_so, arguments, platform.machine())).encode())
+    """Of everything that an object is made of: the source, all headers, the compiler and how it is called. Headers of
+    packages count as their versions, wherever an isolated build has put them."""
+    versions = platform.machine(), platform.python_version(), np.__version__
+    told = hashlib.sha256(repr((compiler.compiler_so, arguments, versions)).encode())
     for path in (file, *sorted(SRC.glob("*/*.h"))):
         told.update(str(path).encode())
         told.update(path.read_bytes())
@@ -89,7 +91,7 @@ def extension(family: str) -> Extension:
 
 
 class build_kernels(build_ext):
-    """build_ext that also compiles each family's C files, once per level or once; all of them side by side."""
+    """build_ext that compiles each family's C files, once per level or once, and its binding; all side by side."""
 
     def finalize_options(self):
         super().finalize_options()
@@ -106,23 +108,28 @@ class build_kernels(build_ext):
 
     def build_extension(self, ext):
         ext.extra_objects = [built for unit in self.objects[ext.name] for built in unit.result()]
+        ext.depends, ext.sources = [*ext.depends, *ext.sources], []  # the binding is among those
         super().build_extension(ext)
 
     def _units(self, ext):
-        """What to compile for a family besides its binding: (extension, C file, level or None)."""
+        """What to compile for a family: (extension, C file, level or None)."""
         family = ext.name.rpartition("._")[2]
         per_level, once = ([source(family, name) for name in names] for names in FAMILIES[family])
         return [(ext, file, level) for file in per_level for level in LEVELS] + [
-            (ext, file, None) for file in once
+            (ext, file, None) for file in (*once, *map(Path, ext.sources))
         ]
 
     def _compile(self, ext, file, level):
         """The object of a file at a level; FASTML_OBJECTS may name a folder that keeps objects from build to build."""
+        own = [folder for folder in ext.include_dirs if not Path(folder).is_absolute()]
         arguments = {
             "macros": [("FASTML_LEVEL", level)] if level else [],
-            "include_dirs": [folder for folder in ext.include_dirs if not Path(folder).is_absolute()],
+            "include_dirs": own,
             "extra_postargs": [*CFLAGS, "-fPIC", "-pthread", *LEVELS.get(level, [])],
         }
+        if str(file) in ext.sources:
+            arguments["macros"] = ext.define_macros
+            arguments["extra_postargs"] = [*ext.extra_compile_args, "-fPIC"]
         folder = os.environ.get("FASTML_OBJECTS")
         kept = (
             Path(folder) / f"{file.stem}-{fingerprint(file, self.compiler, arguments)}.o" if folder else None
@@ -133,7 +140,7 @@ class build_kernels(build_ext):
             [str(file)],
             output_dir=str(Path(self.build_temp) / (level or "")),
             depends=ext.depends,
-            **arguments,
+            **{**arguments, "include_dirs": ext.include_dirs},
         )
         if kept:
             kept.parent.mkdir(parents=True, exist_ok=True)
