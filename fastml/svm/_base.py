@@ -306,7 +306,6 @@ class SingleFunction(KernelMachine):
         """scikit-learn's, which checks y's shape a second time, where a callable kernel let y pass unchecked."""
         if self._is_callable():
             return super()._validate_targets(y)
-        self.class_weight_ = np.empty(0)
         return y.astype(np.float64, copy=False)
 
     def _values(self, X: Any) -> np.ndarray:
