@@ -230,6 +230,7 @@ X_64, Y_64 = np.random.default_rng(0).standard_normal((6, 4)), np.arange(6.0)
         (X_64, Y_64 + 1j),
         (X_64, None),
         (X_64, "no_validation"),
+        (X_64, "abcdef"),
         (replaced(X_64, np.nan), Y_64),
         (replaced(X_64, np.inf), Y_64),
         (X_64, replaced(Y_64, np.nan)),

@@ -1,7 +1,6 @@
 """What SVC and NuSVC share: one-vs-one problems, votes, probabilities."""
 
 import warnings
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,12 @@ from fastml.svm._platt import N_FOLDS, couple, draw_folds, fit_sigmoids
 
 
 class ClassRows:
-    """Numbers of training rows, class by class: those of class c are ``rows[starts[c]:starts[c + 1]]``."""
+    """Training rows, class by class: class c's are those of the numbers ``rows[starts[c]:starts[c + 1]]``."""
 
     def __init__(self, rows: np.ndarray, sizes: np.ndarray):
         self.rows, self.sizes = rows, sizes
         self.starts = np.concatenate([[0], np.cumsum(sizes)])
+        self.labels = np.repeat(np.arange(len(sizes)), sizes)
 
 
 class Pairs:
@@ -57,7 +57,6 @@ class Pairs:
         self.is_trained = has_first & has_second
 
 
-@lru_cache(maxsize=16)
 def _pair_halves(n_classes: int) -> tuple[np.ndarray, np.ndarray]:
     """The class of each pair's two halves, pair by pair, and the row of ``dual_coef_`` where the other one counts."""
     first, second = pair_indices(n_classes)
@@ -150,8 +149,7 @@ class KernelClassifier(KernelMachine):
         return ClassRows(rows[labels.argsort(kind="stable")], sizes)
 
     def _pair_problems(self, classes: ClassRows, pairs: Pairs, weights: np.ndarray) -> smo.Problems:
-        labels = np.repeat(np.arange(len(classes.sizes)), classes.sizes)
-        bounds = self._bounds(labels, weights[classes.rows])
+        bounds = self._bounds(classes.labels, weights[classes.rows])
         return self._problems(classes.rows[pairs.places], pairs.y, bounds[pairs.places], pairs.starts)
 
     def _store_pairs(self, training, classes, pairs, solutions):
@@ -165,8 +163,7 @@ class KernelClassifier(KernelMachine):
         coefs[pairs.opponent[own], places] = signed
         n_iter[pairs.is_trained] = solutions.n_iter
         is_support = (coefs != 0).any(axis=0)
-        labels = np.repeat(np.arange(len(classes.sizes)), classes.sizes)
-        counts = np.bincount(labels[is_support], minlength=len(classes.sizes))
+        counts = np.bincount(classes.labels[is_support], minlength=len(classes.sizes))
         dual_coef = coefs.compress(is_support, axis=1)
         self._store(training, classes.rows[is_support], dual_coef, counts, intercept, n_iter)
 
@@ -174,9 +171,11 @@ class KernelClassifier(KernelMachine):
 
     def _with_folds(self, problems: smo.Problems, fold_of: np.ndarray) -> smo.Problems:
         """The problems, and those without each fold."""
-        rows, y, _, C, _, starts, *_ = problems
         folds = [
-            self._problems(rows, y, np.where(fold_of == fold, 0.0, C), starts) for fold in range(N_FOLDS)
+            self._problems(
+                problems.rows, problems.y, np.where(fold_of == fold, 0.0, problems.C), problems.starts
+            )
+            for fold in range(N_FOLDS)
         ]
         return problems._replace(folds=tuple(folds))
 

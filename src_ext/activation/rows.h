@@ -1,5 +1,6 @@
 /* Softmax, log-softmax and sparsemax of rows, their gradients, and softmax with its loss, for REAL of KIND: a
- * template. A NaN or +inf among a row's elements makes all of it NaN, by exp(x - max) or its sum.
+ * template. A NaN or +inf among a row's elements makes all of it NaN, but of sparsemax, by exp(x - max) or
+ * its sum.
  */
 
 #define MEM OF(mem, KIND)
@@ -89,25 +90,26 @@ static void OF(log_softmax_gradient_row, KIND)(const REAL *out, const REAL *dout
 }
 
 /* The threshold by C. Michelot, "A Finite Algorithm for Finding the Projection of a Point onto the Canonical
-   Simplex of R^n", JOTA 50, 1986: the mean excess over those still above it rises until none falls below. */
+   Simplex of R^n", JOTA 50, 1986: the mean excess over those still above it rises until none falls below. Of
+   elements less the largest one, whose sum would drown the 1, else. */
 static void OF(sparsemax_row, KIND)(const REAL *x, const REAL *dout, ptrdiff_t k, REAL *out) {
     (void)dout;
-    double tau = -INFINITY;
-    ptrdiff_t before = -2, above = -1;
-    while (above != before) {
+    double tau = -INFINITY, shift = (double)OF(largest, KIND)(x, k);
+    ptrdiff_t before, above = k + 1;
+    do {
         double total = 0.0;
         before = above;
         above = 0;
         for (ptrdiff_t j = 0; j < k; j++) {
-            if ((double)x[j] > tau) {
-                total += (double)x[j];
+            if ((double)x[j] - shift > tau) {
+                total += (double)x[j] - shift;
                 above++;
             }
         }
         tau = (total - 1.0) / (double)above;
-    }
+    } while (above < before);
     for (ptrdiff_t j = 0; j < k; j++)
-        out[j] = (double)x[j] <= tau ? (REAL)0.0 : (REAL)((double)x[j] - tau);
+        out[j] = (double)x[j] - shift <= tau ? (REAL)0.0 : (REAL)((double)x[j] - shift - tau);
 }
 
 static void OF(sparsemax_gradient_row, KIND)(const REAL *out, const REAL *dout, ptrdiff_t k, REAL *dx) {

@@ -80,6 +80,8 @@ cdef const conv_methods *methods(int real) noexcept:
 
 cdef int schedule_forward(Operation operation, conv_job *job, int real) except -1:
     cdef const conv_methods *kernels = methods(real)
+    if job.oh == 0 or job.ow == 0 or job.m == 0:
+        return 0  # there is nothing to set
     kernels.plan_forward(job)
     job.packed = operation.owned(job.packed_bytes, "packed filters")
     operation.needs_scratch(job.scratch_bytes)
@@ -94,7 +96,7 @@ cdef int schedule_filters(Operation operation, conv_job *job, int real) except -
     kernels.plan_filters(job)
     job.partial = operation.owned(job.partial_bytes, "gradients to filters")
     operation.needs_scratch(job.scratch_bytes)
-    operation.work = work_of(job, real)
+    operation.work = work_of_maxima(job, real)
     operation.add_phase(kernels.filters, job, job.n_parts)
     operation.add_phase(kernels.sum_filters, job, job.n_sum_parts)
     return 0
@@ -158,7 +160,7 @@ def gradient_input_max_pooled(dout, out, argmax, W, dX, geometry, window):
     kernels.plan_maxima_input(job)
     job.packed = operation.owned(job.packed_bytes, "packed filters")
     operation.needs_scratch(job.scratch_bytes)
-    operation.work = work_of(job, real) / (job.window_h * job.window_w)
+    operation.work = work_of_maxima(job, real)
     operation.add_phase(kernels.pack_maxima_input, job, job.n_packed)
     operation.add_phase(kernels.maxima_input, job, job.n_parts)
     return operation

@@ -54,9 +54,9 @@ typedef struct {
     /* Planned: */
     ptrdiff_t rows; /* of the output at a time: a unit of work, of one image */
     ptrdiff_t n_units, n_parts;
-    ptrdiff_t n_packed; /* parts of laying out the filters, before all else */
-    ptrdiff_t n_blocks; /* of the batch, each with gradients to the filters of its own */
-    ptrdiff_t tap_parts;
+    ptrdiff_t n_packed;  /* parts of laying out the filters, before all else */
+    ptrdiff_t n_blocks;  /* of the batch, each with gradients to the filters of its own */
+    ptrdiff_t tap_parts; /* of a block's taps, or of its filters if by maxima */
     ptrdiff_t n_sum_parts;
     size_t packed_bytes, partial_bytes, scratch_bytes;
     /* To be allocated by the caller: */

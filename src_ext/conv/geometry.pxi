@@ -143,3 +143,8 @@ cdef double work_of(const conv_job *job, int real) noexcept:
     return (
         <double> job.n * job.oh * job.ow * job.m * (job.kh * job.kw * job.c / job.groups + 2.0)
         * (1 if real == cnp.NPY_FLOAT32 else 2))
+
+
+cdef double work_of_maxima(const conv_job *job, int real) noexcept:
+    """Of gradients: the same, but for one position of each window."""
+    return work_of(job, real) / (job.window_h * job.window_w)

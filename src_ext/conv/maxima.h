@@ -37,17 +37,6 @@ INLINE ptrdiff_t conv_run_length(const conv_job *job) {
     return conv_runs_are_rows(job) ? job->kw * job->c : job->c / job->groups;
 }
 
-/* Elements of a row of the image with the zeros around it, as far as filters see it. */
-INLINE ptrdiff_t conv_seen_row(const conv_job *job) {
-    ptrdiff_t width = (job->ow - 1) * job->stride_x + (job->kw - 1) * job->dilation_x + 1;
-    return job->ow > 0 ? width * job->c : 0;
-}
-
-/* Such rows that n_rows rows of positions see. */
-INLINE ptrdiff_t conv_seen_rows(const conv_job *job, ptrdiff_t n_rows) {
-    return n_rows > 0 ? strip_rows(job, n_rows) : 0;
-}
-
 /* Where a run begins, from its position. */
 INLINE ptrdiff_t conv_run_place(const conv_job *job, ptrdiff_t run) {
     ptrdiff_t row = job->dilation_y * conv_seen_row(job);
@@ -104,34 +93,55 @@ INLINE ptrdiff_t OF(filter_size, KIND)(const conv_job *job) {
     return conv_n_runs(job) * OF(run_vectors, KIND)(job) * LANES;
 }
 
-/* LANES filters from one layout to the other: as the caller's, a matrix of taps and channels by filters, and
-   in chunks, with zeros behind a run that doesn't fill its vectors. */
-SHARED void OF(turn_filters, KIND)(const conv_job *job, ptrdiff_t filter, REAL *matrix, REAL *chunks,
-                                   bool to_chunks) {
-    ptrdiff_t length = conv_run_length(job), n = gemm_smaller(LANES, job->m - filter);
+/* LANES filters from `filter` on, of n_filters. In chunks: with zeros behind a run that doesn't fill its
+   vectors. In a matrix, whose columns are filters, `stride` elements apart: taps and channels. */
+SHARED void OF(filters_to_chunks, KIND)(const conv_job *job, const REAL *matrix, ptrdiff_t stride,
+                                        ptrdiff_t n_filters, ptrdiff_t filter, REAL *chunks) {
+    ptrdiff_t length = conv_run_length(job), n = gemm_smaller(LANES, n_filters - filter);
     conv_chunk of = {0};
     while (conv_next_chunk(job, OF(run_vectors, KIND)(job), &of)) {
         ptrdiff_t size = of.n_runs * of.n_vectors * LANES;
         for (ptrdiff_t r = 0; r < of.n_runs; r++)
             for (ptrdiff_t v = 0; v < of.n_vectors; v++) {
-                ptrdiff_t element = (of.vector + v) * LANES,
-                          n_elements = gemm_smaller(LANES, length - element);
-                REAL *from = matrix + ((of.run + r) * length + element) * job->m + filter;
-                REAL *at = chunks + filter * size + (r * of.n_vectors + v) * LANES;
+                ptrdiff_t element = (of.vector + v) * LANES;
+                const REAL *from = matrix + ((of.run + r) * length + element) * stride + filter;
+                REAL *to = chunks + filter * size + (r * of.n_vectors + v) * LANES;
                 VEC square[LANES];
-                for (ptrdiff_t i = 0; i < LANES; i++)
-                    if (to_chunks)
-                        square[i] = i < n_elements ? OF(load_up_to, KIND)(from + i * job->m, n) : (VEC){0};
-                    else
-                        square[i] = i < n ? (VEC) * (const MEM *)(at + i * size) : (VEC){0};
+                for (ptrdiff_t i = 0; i < LANES; i++) {
+                    square[i] = (VEC){0};
+                    if (element + i < length)
+                        square[i] = OF(load_up_to, KIND)(from + i * stride, n);
+                }
                 OF(transpose, KIND)(square);
-                for (ptrdiff_t i = 0; i < (to_chunks ? n : n_elements); i++)
-                    if (to_chunks)
-                        *(MEM *)(at + i * size) = square[i];
-                    else
-                        OF(store_up_to, KIND)(from + i * job->m, square[i], n);
+                for (ptrdiff_t i = 0; i < n; i++)
+                    *(MEM *)(to + i * size) = square[i];
             }
-        chunks += job->m * size;
+        chunks += n_filters * size;
+    }
+}
+
+SHARED void OF(chunks_to_filters, KIND)(const conv_job *job, const REAL *chunks, ptrdiff_t n_filters,
+                                        ptrdiff_t filter, REAL *matrix, ptrdiff_t stride) {
+    ptrdiff_t length = conv_run_length(job), n = gemm_smaller(LANES, n_filters - filter);
+    conv_chunk of = {0};
+    while (conv_next_chunk(job, OF(run_vectors, KIND)(job), &of)) {
+        ptrdiff_t size = of.n_runs * of.n_vectors * LANES;
+        for (ptrdiff_t r = 0; r < of.n_runs; r++)
+            for (ptrdiff_t v = 0; v < of.n_vectors; v++) {
+                ptrdiff_t element = (of.vector + v) * LANES;
+                const REAL *from = chunks + filter * size + (r * of.n_vectors + v) * LANES;
+                REAL *to = matrix + ((of.run + r) * length + element) * stride + filter;
+                VEC square[LANES];
+                for (ptrdiff_t i = 0; i < LANES; i++) {
+                    square[i] = (VEC){0};
+                    if (i < n)
+                        square[i] = *(const MEM *)(from + i * size);
+                }
+                OF(transpose, KIND)(square);
+                for (ptrdiff_t i = 0; i < LANES && element + i < length; i++)
+                    OF(store_up_to, KIND)(to + i * stride, square[i], n);
+            }
+        chunks += n_filters * size;
     }
 }
 
@@ -235,61 +245,72 @@ SHARED void OF(fill_seen, KIND)(const conv_job *job, const REAL *image, ptrdiff_
     }
 }
 
-/* Bytes of scratch memory, and rows of positions at a time. */
-static void OF(plan_maxima_filters, KIND)(conv_job *job) {
-    ptrdiff_t size = (ptrdiff_t)sizeof(REAL), row = conv_seen_row(job);
-    ptrdiff_t fitting = MAXIMA_STRIP_BYTES / (row * size + 1) - (job->kh - 1) * job->dilation_y - 1;
-    job->rows = conv_rows(job, fitting > 0 ? fitting / job->stride_y + 1 : 0);
-    ptrdiff_t most = job->rows / job->window_h * (job->ow / job->window_w), m = job->m;
-    ptrdiff_t n_seen = conv_seen_rows(job, job->rows) * row + LANES;
-    job->scratch_bytes = (size_t)((m * OF(filter_size, KIND)(job) + n_seen + m * most) * size +
-                                  (m * most + m + 256) * 4 + 6 * 64);
+/* Rows of positions at a time. */
+INLINE ptrdiff_t OF(maxima_rows_at_once, KIND)(const conv_job *job) {
+    ptrdiff_t row_bytes = conv_seen_row(job) * (ptrdiff_t)sizeof(REAL);
+    ptrdiff_t fitting = MAXIMA_STRIP_BYTES / (row_bytes + 1) - (job->kh - 1) * job->dilation_y - 1;
+    return conv_rows(job, fitting > 0 ? fitting / job->stride_y + 1 : 0);
 }
 
-/* Gradients to all filters, and to the bias, from some units. */
-static void OF(maxima_filters, KIND)(const conv_job *job, ptrdiff_t start, ptrdiff_t end, REAL *result,
-                                     void *scratch) {
-    ptrdiff_t size = (ptrdiff_t)sizeof(REAL), m = job->m, of_group = m / job->groups;
+/* Where a part's filters begin, of n_parts: whole vectors of them. */
+INLINE ptrdiff_t OF(maxima_filter, KIND)(const conv_job *job, ptrdiff_t part, ptrdiff_t n_parts) {
+    return gemm_smaller(product_share(product_ceil(job->m, LANES), part, n_parts) * LANES, job->m);
+}
+
+static size_t OF(maxima_filters_scratch, KIND)(const conv_job *job) {
+    ptrdiff_t size = (ptrdiff_t)sizeof(REAL);
+    ptrdiff_t n = product_ceil(product_ceil(job->m, LANES), job->tap_parts) * LANES;
+    ptrdiff_t most = job->rows / job->window_h * (job->ow / job->window_w);
+    ptrdiff_t n_seen = conv_seen_rows(job, job->rows) * conv_seen_row(job) + LANES;
+    return (size_t)((n * OF(filter_size, KIND)(job) + n_seen + n * most) * size + (n * most + n + 256) * 4 +
+                    6 * 64);
+}
+
+/* Gradients to the filters [filter, filter_end), and to their bias, from some units. */
+static void OF(maxima_filters, KIND)(const conv_job *job, ptrdiff_t start, ptrdiff_t end, ptrdiff_t filter,
+                                     ptrdiff_t filter_end, REAL *result, void *scratch) {
+    ptrdiff_t size = (ptrdiff_t)sizeof(REAL), m = job->m, n = filter_end - filter, of_group = m / job->groups;
     ptrdiff_t across = job->ow / job->window_w, most = job->rows / job->window_h * across;
     ptrdiff_t per_image = job->n_units ? job->n_units / job->n : 1, n_rows = conv_seen_rows(job, job->rows);
-    ptrdiff_t n_sums = m * OF(filter_size, KIND)(job), runs[MAXIMA_RUNS];
+    ptrdiff_t n_sums = n * OF(filter_size, KIND)(job), n_positions = job->window_h * job->window_w;
+    ptrdiff_t runs[MAXIMA_RUNS];
     char *left = scratch;
-    REAL *sums = scratch_piece(&left, n_sums * size), *bias_sums = result + conv_gradients(job) - m;
+    REAL *sums = scratch_piece(&left, n_sums * size), *bias_sums = result + conv_gradients(job) - m + filter;
     REAL *seen = scratch_piece(&left, (n_rows * conv_seen_row(job) + LANES) * size);
-    REAL *gradients = scratch_piece(&left, m * most * size);
-    int32_t *places = scratch_piece(&left, m * most * 4), *counts = scratch_piece(&left, m * 4);
+    REAL *gradients = scratch_piece(&left, n * most * size);
+    int32_t *places = scratch_piece(&left, n * most * 4), *counts = scratch_piece(&left, n * 4);
     int32_t *positions = scratch_piece(&left, 256 * 4);
     memset(sums, 0, (size_t)(n_sums * size));
-    memset(bias_sums, 0, (size_t)(m * size));
-    for (ptrdiff_t i = 0; i < job->window_h * job->window_w; i++)
+    memset(bias_sums, 0, (size_t)(n * size));
+    for (ptrdiff_t i = 0; i < n_positions; i++)
         positions[i] = (int32_t)conv_position_place(job, i);
     for (ptrdiff_t unit = start; unit < end; unit++) {
         ptrdiff_t image = unit / per_image, y = unit % per_image * job->rows;
         ptrdiff_t rows = gemm_smaller(job->rows, job->oh - y);
-        ptrdiff_t from = (image * job->oh + y) / job->window_h * across * m;
+        ptrdiff_t from = (image * job->oh + y) / job->window_h * across * m + filter;
         OF(fill_seen, KIND)(job, (const REAL *)job->x + image * job->h * job->w * job->c,
                             y * job->stride_y - job->top, conv_seen_rows(job, rows), seen);
         const REAL *dout = (const REAL *)job->dout + from, *out = (const REAL *)job->out + from;
         const uint8_t *argmax = job->argmax + from;
-        memset(counts, 0, (size_t)m * sizeof *counts);
+        memset(counts, 0, (size_t)n * sizeof *counts);
         for (ptrdiff_t wy = 0; wy < rows / job->window_h; wy++)
             for (ptrdiff_t wx = 0; wx < across; wx++, dout += m, out += m, argmax += m) {
-                OF(list_window, KIND)(m, dout, out, argmax, (int32_t)conv_window_place(job, wy, wx),
-                                      positions, most, counts, gradients, places);
-                OF(add_maxima, KIND)(m, dout, out, bias_sums);
+                OF(list_window, KIND)(n, dout, out, argmax, (int32_t)conv_window_place(job, wy, wx),
+                                      positions, n_positions, most, counts, gradients, places);
+                OF(add_maxima, KIND)(n, dout, out, bias_sums);
             }
         REAL *at = sums;
         conv_chunk of = {0};
         while (conv_next_chunk(job, OF(run_vectors, KIND)(job), &of)) {
             for (ptrdiff_t r = 0; r < of.n_runs; r++)
                 runs[r] = conv_run_place(job, of.run + r) + of.vector * LANES;
-            for (ptrdiff_t f = 0; f < m; f++, at += of.n_runs * of.n_vectors * LANES)
+            for (ptrdiff_t f = 0; f < n; f++, at += of.n_runs * of.n_vectors * LANES)
                 OF(add_seen, KIND)(of, counts[f], gradients + f * most, places + f * most,
-                                   seen + f / of_group * (job->c / job->groups), runs, at);
+                                   seen + (filter + f) / of_group * (job->c / job->groups), runs, at);
         }
     }
-    for (ptrdiff_t f = 0; f < m; f += LANES)
-        OF(turn_filters, KIND)(job, f, result, sums, false);
+    for (ptrdiff_t f = 0; f < n; f += LANES)
+        OF(chunks_to_filters, KIND)(job, sums, n, f, result + filter, m);
 }
 
 /* To the input: a unit is an image. */
@@ -311,7 +332,7 @@ static void OF(plan_maxima_input, KIND)(conv_job *job) {
 static void OF(pack_maxima_input, KIND)(const void *context, ptrdiff_t part, void *scratch) {
     (void)scratch;
     const conv_job *job = context;
-    OF(turn_filters, KIND)(job, part * LANES, (REAL *)job->filters, job->packed, true);
+    OF(filters_to_chunks, KIND)(job, job->filters, job->m, job->m, part * LANES, job->packed);
 }
 
 /* An image's gradient, with the zeros around it, from n_rows rows of windows. */

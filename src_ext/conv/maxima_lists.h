@@ -49,10 +49,11 @@ INLINE __mmask16 first_sixteen(ptrdiff_t n) { return (__mmask16)(n >= 16 ? 0xfff
 #endif
 
 /* Of each of m filters, its maxima with a gradient are lengthened by those of a window: gradients, and
-   places, the window's and the position's in it; `most`: of one filter. */
+   places, the window's and the position's in it; `most`: of one filter. A maximum outside of the window has
+   none. */
 INLINE void OF(list_window, KIND)(ptrdiff_t m, const REAL *dout, const REAL *out, const uint8_t *argmax,
-                                  int32_t window, const int32_t *positions, ptrdiff_t most, int32_t *counts,
-                                  REAL *gradients, int32_t *places) {
+                                  int32_t window, const int32_t *positions, ptrdiff_t n_positions,
+                                  ptrdiff_t most, int32_t *counts, REAL *gradients, int32_t *places) {
 #if defined(LIST_SIXTEEN)
     const __m512i numbers = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const __m512i starts = _mm512_mullo_epi32(numbers, _mm512_set1_epi32((int32_t)most));
@@ -60,7 +61,9 @@ INLINE void OF(list_window, KIND)(ptrdiff_t m, const REAL *dout, const REAL *out
         __mmask16 some = first_sixteen(m - f), live = OF(live, KIND)(dout + f, out + f, some);
         __m512i count = _mm512_maskz_loadu_epi32(some, counts + f);
         __m512i at = _mm512_add_epi32(starts, count);
-        __m512i position = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(live, argmax + f));
+        __m128i bytes = _mm_maskz_loadu_epi8(live, argmax + f);
+        live = _mm_mask_cmple_epu8_mask(live, bytes, _mm_set1_epi8((char)(n_positions - 1)));
+        __m512i position = _mm512_cvtepu8_epi32(bytes);
         __m512i place = _mm512_mask_i32gather_epi32(position, live, position, positions, 4);
         place = _mm512_add_epi32(place, _mm512_set1_epi32(window));
         OF(scatter, KIND)(gradients + f * most, at, dout + f, live);
@@ -70,9 +73,9 @@ INLINE void OF(list_window, KIND)(ptrdiff_t m, const REAL *dout, const REAL *out
 #else
     for (ptrdiff_t f = 0; f < m; f++) {
         ptrdiff_t at = f * most + counts[f];
-        bool live = out[f] > 0 && dout[f] != 0;
+        bool live = out[f] > 0 && dout[f] != 0 && argmax[f] < n_positions;
         gradients[at] = dout[f];
-        places[at] = window + positions[live ? argmax[f] : 0]; /* a zero's may be any */
+        places[at] = window + positions[live ? argmax[f] : 0];
         counts[f] += live;
     }
 #endif
@@ -110,8 +113,8 @@ SHARED void OF(list_by_position, KIND)(ptrdiff_t n_filters, ptrdiff_t n_position
     }
 #else
     for (ptrdiff_t f = 0; f < n_filters; f++) {
-        bool live = out[f] > 0 && dout[f] != 0;
-        uint8_t at = live ? argmax[f] : 0, *count = counts + at; /* a zero's may be any */
+        bool live = out[f] > 0 && dout[f] != 0 && argmax[f] < n_positions;
+        uint8_t at = live ? argmax[f] : 0, *count = counts + at;
         numbers[at * LISTED_FILTERS + *count] = (uint8_t)f;
         *count = (uint8_t)(*count + live);
     }

@@ -63,7 +63,7 @@ static void OF(forward, KIND)(const void *context, ptrdiff_t part, void *scratch
             continue;
         }
         ptrdiff_t to = (image * job->oh + y) / job->window_h * (job->ow / job->window_w) * job->m;
-        if (conv_is_quick(job)) {
+        if (conv_by_windows(job)) {
             OF(direct_pooled, KIND)(job, (const REAL *)job->x + image * job->h * job->w * job->c, y, n_rows,
                                     (REAL *)job->out + to, job->argmax + to, scratch);
             continue;
@@ -137,22 +137,22 @@ static void OF(plan_filters, KIND)(conv_job *job) {
     ptrdiff_t block_bytes = conv_gradients(job) * size;
     ptrdiff_t wanted = job->method == CONV_DIRECT ? CONV_DIRECT_POSITIONS : CONV_POSITIONS;
     bool by_maxima = conv_by_maxima(job);
-    if (by_maxima)
-        OF(plan_maxima_filters, KIND)(job);
-    else
-        job->rows = conv_rows(job, wanted / (job->ow + 1) + 1);
+    job->rows = by_maxima ? OF(maxima_rows_at_once, KIND)(job) : conv_rows(job, wanted / (job->ow + 1) + 1);
     conv_units(job, job->oh);
     ptrdiff_t fitting = CONV_BLOCKS_BYTES / (block_bytes + 1) + 1;
     job->n_blocks = gemm_smaller(gemm_smaller(fitting, CONV_MAX_BLOCKS), job->n_units);
     job->n_blocks = job->n_blocks < 1 ? 1 : job->n_blocks; /* gradients are to be set without an image, too */
     job->tap_parts = 1;
-    if (job->method == CONV_IMPLICIT && !by_maxima)
-        job->tap_parts = gemm_smaller(product_ceil(CONV_MAX_BLOCKS, job->n_blocks), job->kh * job->kw);
+    if (job->method == CONV_IMPLICIT)
+        job->tap_parts = gemm_smaller(product_ceil(CONV_MAX_BLOCKS, job->n_blocks),
+                                      by_maxima ? product_ceil(job->m, COLUMNS) : job->kh * job->kw);
     job->n_parts = job->n_blocks * job->tap_parts;
     job->n_sum_parts = gemm_smaller(product_ceil(conv_gradients(job), 2048), CONV_MAX_PARTS);
     job->partial_bytes = (size_t)(job->n_blocks * block_bytes);
-    if (by_maxima)
+    if (by_maxima) {
+        job->scratch_bytes = OF(maxima_filters_scratch, KIND)(job);
         return;
+    }
     ptrdiff_t of_panels = job->groups * product_ceil(job->m / job->groups, COLUMNS) * COLUMNS;
     ptrdiff_t positions = job->rows * job->ow, n_pointers = positions > depth ? positions : depth;
     job->scratch_bytes = (size_t)((positions * of_panels + job->m + LANES + 64) * size + n_pointers * 8);
@@ -160,7 +160,7 @@ static void OF(plan_filters, KIND)(conv_job *job) {
         job->scratch_bytes += (size_t)((5 * strip_size(job, job->rows) + LANES) * size);
 }
 
-/* A block of the batch, some of the taps. */
+/* A block of the batch, some of the taps; by maxima, some of the filters. */
 static void OF(filters, KIND)(const void *context, ptrdiff_t part, void *scratch) {
     const conv_job *job = context;
     ptrdiff_t block = part / job->tap_parts, n_taps = job->kh * job->kw;
@@ -172,7 +172,9 @@ static void OF(filters, KIND)(const void *context, ptrdiff_t part, void *scratch
     ptrdiff_t n_channels = job->groups * product_ceil(job->m / job->groups, COLUMNS) * COLUMNS;
     REAL *sums = (REAL *)job->partial + block * size, *spread = scratch;
     if (conv_by_maxima(job)) {
-        OF(maxima_filters, KIND)(job, start, end, sums, scratch);
+        ptrdiff_t own = part % job->tap_parts;
+        OF(maxima_filters, KIND)(job, start, end, OF(maxima_filter, KIND)(job, own, job->tap_parts),
+                                 OF(maxima_filter, KIND)(job, own + 1, job->tap_parts), sums, scratch);
         return;
     }
     REAL *not_used = spread + (job->rows * job->ow * n_channels + 15) / 16 * 16;
@@ -195,7 +197,7 @@ static void OF(filters, KIND)(const void *context, ptrdiff_t part, void *scratch
             continue;
         }
 #if defined(PICK_BY_PERMUTATION)
-        if (conv_is_quick(job)) {
+        if (conv_by_windows(job)) {
             OF(direct_windows, KIND)(job, source, y, n_rows, dout, (const REAL *)job->out + pooled,
                                      job->argmax + pooled, first, sums, bias_sums, rest);
             continue;

@@ -22,15 +22,29 @@ INLINE void conv_units(conv_job *job, ptrdiff_t height) {
     job->n_parts = gemm_smaller(job->n_units, CONV_MAX_PARTS);
 }
 
+/* Elements of a row of the image with the zeros around it, as far as filters see it. */
+INLINE ptrdiff_t conv_seen_row(const conv_job *job) {
+    ptrdiff_t width = (job->ow - 1) * job->stride_x + (job->kw - 1) * job->dilation_x + 1;
+    return job->ow > 0 ? width * job->c : 0;
+}
+
+/* Such rows that n_rows rows of positions see. */
+INLINE ptrdiff_t conv_seen_rows(const conv_job *job, ptrdiff_t n_rows) {
+    return n_rows > 0 ? strip_rows(job, n_rows) : 0;
+}
+
 /* Whether windows.h has this one. */
-INLINE bool conv_is_quick(const conv_job *job) {
+INLINE bool conv_by_windows(const conv_job *job) {
     return job->method == CONV_DIRECT && job->pooled && job->window_h == 2 && job->window_w == 2;
 }
 
-/* The same of maxima.h: windows of two or three positions spare too little. */
+/* Whether gradients to the filters are maxima.h's: windows of two or three positions spare too little. Places
+   in what a row of windows sees of the image, and in the lists of its maxima, are numbers of 32 bits. */
 INLINE bool conv_by_maxima(const conv_job *job) {
-    return job->method == CONV_IMPLICIT && job->pooled && job->window_h * job->window_w >= 4 &&
-           strip_size(job, job->window_h) < INT32_MAX;
+    double seen = (double)conv_seen_row(job) * (double)strip_rows(job, job->window_h);
+    double listed = (double)job->m * (double)(job->ow / job->window_w + (1 << 15));
+    return job->method == CONV_IMPLICIT && job->pooled && job->m > 0 && job->window_h * job->window_w >= 4 &&
+           seen + (1 << 15) < INT32_MAX && listed < INT32_MAX;
 }
 
 /* Gradients of all filters and of the bias. */

@@ -154,6 +154,14 @@ def test_rows(backend, name):
     keeps_the_contract()
 
 
+@each_dtype
+def test_sparsemax_of_large_elements(backend, dtype):
+    """Beside which the 1 that the result sums up to is rounding."""
+    X = np.array([[1e17, 1e17, 3.0], [-1e17, -1e17, -2e17], [1e16, 5e15, 1e16], [1e17, 0.0, -1e17]], dtype)
+    _, out = agree(backend, "activation.sparsemax", X, np.empty_like(X))
+    assert_array_equal(out, [[0.5, 0.5, 0.0], [0.5, 0.5, 0.0], [0.5, 0.0, 0.5], [1.0, 0.0, 0.0]])
+
+
 @each_rowwise
 def test_a_row_gradient_is_a_central_difference(backend, name):
     rng = np.random.default_rng(0)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from hypothesis_profiles import examples
 from layer_problems import called, examples_on, sent
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -160,13 +161,13 @@ def assert_close(problem, results, expected):
 
 
 @given(problem=layers())
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 def test_cpu_is_the_reference(problem):
     assert_close(problem, problem.run(for_device("cpu").conv), problem.run(reference))
 
 
 @given(problem=layers())
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 def test_cpu_is_the_reference_with_max_pooling(problem):
     assume(min(problem.pooled_size) > 0)
     assert_close(problem, problem.run_pooled(for_device("cpu").conv), problem.run_pooled(reference))
@@ -217,6 +218,35 @@ def test_cuda_is_the_reference_whatever_the_geometry(cuda):
     keeps_the_contract()
 
 
+@pytest.mark.parametrize("channels", [2, 8])
+def test_outputs_without_a_pixel_or_a_filter(cpu, channels):
+    """Nothing is set, and gradients are zero."""
+    rng = np.random.default_rng(0)
+    for size, m in (((0, 2), 3), ((2, 0), 3), ((0, 0), 3), ((2, 2), 0)):
+        problem = layer(rng, 2, 4, 4, channels, (2, 2), m, (1, 1), (0, 0), (1, 1), 1, (2, 2))
+        problem.size = size
+        for results in (problem.run(cpu), problem.run_pooled(cpu)):
+            assert all(not result.any() for result in results)
+
+
+def test_no_place_outside_of_its_window_is_followed(cpu):
+    rng = np.random.default_rng(0)
+    problem = layer(rng, 2, 9, 8, 8, (3, 3), 20, (1, 1), (1, 1), (1, 1), 1, (2, 2))
+    place, dout = (problem.geometry, problem.window), problem.gradient(pooled=True)
+    out, argmax = np.ones_like(dout), rng.integers(0, 4, dout.shape, np.uint8)
+    outside = rng.random(dout.shape) < 0.2
+
+    def gradients(conv, out, argmax):
+        dX, dW = np.full_like(problem.X, np.nan), np.full_like(problem.W, np.nan)
+        conv.gradient_input_max_pooled(dout, out, argmax, problem.W, dX, *place)
+        conv.gradient_filters_max_pooled(problem.X, dout, out, argmax, dW, None, *place)
+        return dX, dW
+
+    for beyond in (4, 255):
+        ours = gradients(cpu, out, np.where(outside, np.uint8(beyond), argmax))
+        assert_close(problem, ours, gradients(reference, np.where(outside, 0.0, out), argmax))
+
+
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 @pytest.mark.parametrize("name", LAYERS)
 def test_layers_in_use(cpu, name, dtype):
@@ -248,7 +278,9 @@ def test_one_pass_is_the_convolution_then_the_pooling(cpu, name):
 
 
 @given(problem=layers(most_channels=4, most_images=2))
-@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_gradients_are_those_of_central_differences(cpu, problem):
     problem.X, problem.W = problem.X.astype("f8"), problem.W.astype("f8")
     problem.bias, problem.activation = np.ones(problem.W.shape[3]), "linear"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis_profiles import examples
 from layer_problems import examples_on, on_cuda, sent
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -82,7 +83,7 @@ def assert_close(problem, results, expected):
 
 
 @given(problem=layers())
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 def test_cpu_is_the_reference(problem):
     assert_close(problem, problem.run(for_device("cpu").dense), problem.run(reference))
 
@@ -110,7 +111,9 @@ def test_results_do_not_depend_on_threads(cpu, shape, dtype):
 
 
 @given(shape=st.tuples(*[st.integers(1, 5)] * 3), seed=st.integers(0, 2**32 - 1))
-@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_gradients_are_those_of_central_differences(cpu, shape, seed):
     problem = layer(np.random.default_rng(seed), *shape)
     _, *gradients = problem.run(cpu)

@@ -170,11 +170,11 @@ def test_overlapping_pooling_is_not_fused():
     assert not any(isinstance(node, ConvMaxPool) for node in fuse(nodes, (9, 9, 1)))
 
 
-def test_grouped_convolutions_are_not_fused_with_pooling():
+def test_depthwise_convolutions_are_not_fused_with_pooling():
     rng = np.random.default_rng(7)
-    grouped = conv(rng, 2, 4, groups=2)
-    nodes = [grouped, relu(), MaxPool(Window((2, 2), (2, 2)))]
-    assert [type(node) for node in fuse(nodes, (9, 9, 2))] == [Conv, MaxPool]
+    for channels, kinds in ((2, [Conv, MaxPool]), (4, [ConvMaxPool])):
+        nodes = [conv(rng, channels, 4, groups=2), relu(), MaxPool(Window((2, 2), (2, 2)))]
+        assert [type(node) for node in fuse(nodes, (9, 9, channels))] == kinds
 
 
 def test_training_lowers_the_loss_and_steps_are_counted():

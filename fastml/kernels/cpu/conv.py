@@ -2,8 +2,9 @@
 
 Few channels are laid out one by one in a strip of the image that fits the first-level cache (``src_ext/conv/strip.h``);
 of many, patches are packed for the matrix product's micro-kernel block by block (``implicit.h``); where each filter has
-a channel of its own, vectors lie along the channels (``depthwise.h``). Gradients through max pooling are of the maxima
-alone (``windows.h``, ``maxima.h``).
+a channel of its own, vectors lie along the channels (``depthwise.h``). What is pooled at once is in no memory before.
+Gradients through max pooling are computed from the maxima alone (``maxima.h``; of few channels and windows of 2 x 2,
+``windows.h``), but for those to filters of few channels otherwise, or through windows of two or three positions.
 """
 
 import fastml.kernels.cpu._conv as _conv

@@ -72,18 +72,25 @@ def softmax_gradient_function(logarithmic):
 def sparsemax_function():
     """The kernel's Python function: tau of what is left, until all of it is above tau; no row is sorted.
 
-    Tau only grows as elements are left out, so what has been left out stays out.
+    Tau only grows as elements are left out, so what has been left out stays out. All of it is of elements less the
+    largest one, whose sum would drown the 1, else.
     """
 
     def activation_sparsemax(X, out):
-        slots = cuda.shared.array(SLOTS, float64)
+        slots, extremes = cuda.shared.array(SLOTS, float64), cuda.shared.array(0, float64)
         lane, lanes, k, turn = cuda.threadIdx.x, cuda.blockDim.x, X.shape[1], 0
         for i in range(cuda.blockIdx.x, X.shape[0], cuda.gridDim.x):
+            least = inf
+            for j in range(lane, k, lanes):
+                least = min(least, -float64(X[i, j]))
+            deposit_least(least, NOWHERE, extremes, 0)
+            cuda.syncthreads()
+            largest = -collect_least(extremes, 0)[0]
             tau, size, before = -inf, k + 1.0, k + 2.0
             while size < before:
                 total, count, before = 0.0, 0.0, size
                 for j in range(lane, k, lanes):
-                    x = float64(X[i, j])
+                    x = float64(X[i, j]) - largest
                     if x > tau:
                         total += x
                         count += 1.0
@@ -93,7 +100,7 @@ def sparsemax_function():
                 size = collect(slots, turn, 1)
                 tau, turn = (collect(slots, turn, 0) - 1.0) / size, 1 - turn
             for j in range(lane, k, lanes):
-                excess = float64(X[i, j]) - tau
+                excess = float64(X[i, j]) - largest - tau
                 out[i, j] = 0.0 if excess < 0.0 else excess
 
     return activation_sparsemax

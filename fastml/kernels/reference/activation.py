@@ -136,6 +136,7 @@ def sparsemax(X, out):
         Finite; out may be X itself.
     """
     x = X.astype(np.float64)
+    x -= x.max(axis=1, keepdims=True)  # sums of which do not drown the 1
     ordered = -np.sort(-x, axis=1)
     excess = np.cumsum(ordered, axis=1) - 1.0
     counts = np.arange(1, x.shape[1] + 1)

@@ -79,7 +79,7 @@ def gradient_filters(X, dout, dW, dbias, geometry):
 def forward_max_pooled(X, W, bias, out, argmax, geometry, window):
     """out = the maxima of relu(X * W + bias) over windows that lie side by side.
 
-    What comes before the pooling is stored nowhere. Positions that no whole window covers are left out, so that only
+    Positions that no whole window covers are left out, so that only
     the sizes of the windows and of ``out`` say how many there are.
 
     Parameters

@@ -107,6 +107,11 @@ class Conv(Node):
         self.filter_shape = filters.shape if filter_shape is None else filter_shape
         self.parameters = (filters,) if bias is None else (filters, bias)
 
+    @property
+    def is_depthwise(self) -> bool:
+        """Whether each of several groups has one channel."""
+        return self.groups > 1 and self.filter_shape[2] == 1
+
     def output_shape(self, input_shape: Shape) -> Shape:
         return (*self.window.output_size(input_shape[:2]), self.filter_shape[-1])
 
@@ -143,8 +148,7 @@ class Conv(Node):
 
 
 class ConvMaxPool(Node):
-    """Convolution, bias, relu and max pooling in one: what comes before the pooling is never stored, and gradients are
-    those of the maxima alone."""
+    """Convolution, bias, relu and max pooling in one, of which nothing in between is needed again."""
 
     def __init__(self, conv: Conv, pool: tuple[int, ...]):
         self.conv, self.pool = conv, pool

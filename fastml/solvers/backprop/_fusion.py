@@ -39,7 +39,7 @@ def fuse(nodes: Sequence[Node], input_shape: Shape) -> list[Node]:
         elif (
             isinstance(last, Conv)
             and last.activation == "relu"
-            and last.groups == 1  # depthwise ones have kernels of their own
+            and not last.is_depthwise
             and isinstance(node, MaxPool)
             and _is_in_tiles(node.window)
         ):

@@ -26,7 +26,7 @@ class ElasticNet:
 
 
 class Orthogonal:
-    """``factor`` times the mean absolute cosine between two different rows (columns) of a matrix."""
+    """``factor`` times the mean absolute cosine between two different rows (columns) of a matrix; 0 of a lone one."""
 
     def __init__(self, factor: float, by_rows: bool):
         self.factor, self.by_rows = factor, by_rows
@@ -52,4 +52,4 @@ class Orthogonal:
 
     @staticmethod
     def _pairs(cosines):
-        return len(cosines) * (len(cosines) - 1) / 2
+        return max(1, len(cosines) * (len(cosines) - 1) // 2)
