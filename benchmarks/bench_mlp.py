@@ -88,7 +88,7 @@ def test_fit(benchmark: Any, peer: str) -> None:
         workload=MLP_MNIST.name,
         title=MLP_MNIST.title,
         statistic=MLP_MNIST.statistic,
-        peer=peer,
+        peer="PyTorch" if peer == "torch" else peer,
         peer_jobs=None,
         ours_s=list(benchmark.stats.stats.data),
         theirs_s=seconds,
