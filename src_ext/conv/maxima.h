@@ -62,7 +62,7 @@ typedef struct {
     ptrdiff_t run, n_runs, vector, n_vectors;
 } conv_chunk;
 
-/* The next chunk of runs of so many vectors, and how many are behind it; the first after zeros. */
+/* The next chunk of runs of so many vectors, after zeros the first; false behind the last. */
 INLINE bool conv_next_chunk(const conv_job *job, ptrdiff_t vectors, conv_chunk *chunk) {
     chunk->vector += chunk->n_vectors;
     if (chunk->vector == vectors || chunk->n_runs == 0) {
