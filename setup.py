@@ -54,11 +54,10 @@ FAMILIES = {
 }
 
 
-def fingerprint(file: Path, compiler: Any, arguments: dict[str, Any]) -> str:
-    """Of everything that an object is made of: the source, all headers, the compiler and how it is called. Headers of
-    packages count as their versions, wherever an isolated build has put them."""
-    versions = platform.machine(), platform.python_version(), np.__version__
-    told = hashlib.sha256(repr((compiler.compiler_so, arguments, versions)).encode())
+def fingerprint(file: Path, compiler: Any, arguments: dict[str, Any], versions: tuple[str, ...]) -> str:
+    """Of everything that an object is made of: the source, all headers, the compiler and how it is called; of headers
+    of packages, wherever an isolated build has put them, the versions."""
+    told = hashlib.sha256(repr((compiler.compiler_so, arguments, platform.machine(), versions)).encode())
     for path in (file, *sorted(SRC.glob("*/*.h"))):
         told.update(str(path).encode())
         told.update(path.read_bytes())
@@ -127,13 +126,14 @@ class build_kernels(build_ext):
             "include_dirs": own,
             "extra_postargs": [*CFLAGS, "-fPIC", "-pthread", *LEVELS.get(level, [])],
         }
+        versions: tuple[str, ...] = ()
         if str(file) in ext.sources:
+            versions = platform.python_version(), np.__version__
             arguments["macros"] = ext.define_macros
             arguments["extra_postargs"] = [*ext.extra_compile_args, "-fPIC"]
         folder = os.environ.get("FASTML_OBJECTS")
-        kept = (
-            Path(folder) / f"{file.stem}-{fingerprint(file, self.compiler, arguments)}.o" if folder else None
-        )
+        key = fingerprint(file, self.compiler, arguments, versions) if folder else ""
+        kept = Path(folder) / f"{file.stem}-{key}.o" if folder else None
         if kept and kept.exists():
             return [str(kept)]
         objects = self.compiler.compile(
