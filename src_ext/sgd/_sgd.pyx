@@ -33,6 +33,7 @@ cdef extern from "sgd.h":
         Py_ssize_t n_steps
         Py_ssize_t segment
         const int32_t *ahead_order
+        int share, n_shares
         Py_ssize_t coef_stride
         void *coef
         void *average_coef
@@ -108,7 +109,10 @@ cdef void run_share(void *context, int share, int n_shares) noexcept nogil:
     cdef Shared *shared = <Shared *> context
     cdef Py_ssize_t first = shared.n_active * share // n_shares
     cdef Py_ssize_t last = shared.n_active * (share + 1) // n_shares
-    shared.run(shared.job, shared.active + first, last - first)
+    cdef sgd_job job = shared.job[0]
+    job.share = share
+    job.n_shares = n_shares
+    shared.run(&job, shared.active + first, last - first)
 
 
 cdef void *weights(array, cnp.ndarray coef, str name) except? NULL:
@@ -189,6 +193,8 @@ def epoch(X, target, sample_weight, order, state, rule, int n_threads):
     job.order = <const int32_t *> cnp.PyArray_DATA(checked(order, cnp.NPY_INT32, "order"))
     job.n_steps = (<cnp.ndarray> order).shape[0]
     job.ahead_order = NULL
+    job.share = 0
+    job.n_shares = 1
 
     job.custom_value = job.custom_derivative = NULL
     if isinstance(rule.loss, str):

@@ -58,6 +58,8 @@ typedef struct {
     const void *ahead_data;
     const int32_t *ahead_order;
     ptrdiff_t n_ahead;
+    /* Which of the threads that share the models this is. */
+    int share, n_shares;
     /* n_models x n_features each, of X's type, rows coef_stride elements apart; the last two may be NULL. */
     ptrdiff_t coef_stride;
     void *coef, *average_coef, *applied_l1;
