@@ -204,10 +204,12 @@ def remarks(results: Record) -> Iterable[str]:
 
 def network_remarks(results: Record) -> Iterable[str]:
     for seeds in results.get("seeds", []):
-        yield (
-            f"Test accuracy on `{seeds['workload']}` over {len(seeds['scores'])} seeds: {min(seeds['scores']):.2%} to "
-            f"{max(seeds['scores']):.2%}."
+        of_each = {"fastml": seeds["scores"], **seeds.get("peer_scores", {})}
+        ranges = "; ".join(
+            f"{name} {min(scores):.2%} to {max(scores):.2%}, mean {sum(scores) / len(scores):.2%}"
+            for name, scores in of_each.items()
         )
+        yield f"Test accuracy on `{seeds['workload']}` over {len(seeds['scores'])} seeds: {ranges}."
     rates = {
         fit["workload"]: f"`{fit['workload']}` {fit['gflops']:.0f} of {fit['peak_gflops']:.0f}"
         for fit in results["fits"]
