@@ -6,6 +6,7 @@
 #include <xmmintrin.h>
 #endif
 
+#include "pause.h"
 #include "threads.h"
 
 /* Numbers below the normal ones are zero while a program runs. The moments that Adam keeps of a weight
@@ -35,22 +36,14 @@ static float_mode flush_subnormals(void) { return 0; }
 static void set_float_mode(float_mode mode) { (void)mode; }
 #endif
 
-/* A pause takes 40 to 140 cycles: after some 50 us of them the thread that is waited for has probably lost
-   its core, and may need this one. */
+/* After some 50 us of pauses the thread that is waited for has probably lost its core, and may need this one.
+ */
 enum { SPINS = 2000 };
-
-static void pause_briefly(void) {
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
 
 static void wait_for(atomic_ptrdiff_t *count, ptrdiff_t wanted) {
     for (int spins = 0; atomic_load_explicit(count, memory_order_acquire) < wanted; spins++) {
         if (spins < SPINS)
-            pause_briefly();
+            fastml_pause();
         else
             sched_yield();
     }

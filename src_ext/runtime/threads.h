@@ -1,8 +1,8 @@
-/* Fork-join over POSIX threads.
+/* Fork-join over a pool of POSIX threads.
  *
- * Threads live for one call. Starting one costs some 15 us, paid only by calls that last milliseconds, and in
- * return there is no pool whose locks a fork() could copy in a locked state (libgomp's hangs there), none to
- * oversubscribe the cores from several Python threads, and nothing to shut down.
+ * A thread that has done its share stays awake for some tenths of a millisecond, so that calls that follow
+ * one another, as the steps of a training do, find it within a microsecond; then it sleeps. A child of fork()
+ * starts threads of its own (libgomp's hangs there), and all calls of a process draw on one budget.
  */
 #ifndef FASTML_THREADS_H
 #define FASTML_THREADS_H

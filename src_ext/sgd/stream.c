@@ -5,13 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__x86_64__)
-#define PAUSE() __builtin_ia32_pause()
-#elif defined(__aarch64__)
-#define PAUSE() __asm__ volatile("yield")
-#else
-#define PAUSE() ((void)0)
-#endif
+#include "pause.h"
 
 enum {
     N_SLOTS = 16,
@@ -171,7 +165,7 @@ static void help(ring *r) {
             return;
         if (block >= stepping + N_SLOTS * r->period) {
             if (spins % SPINS)
-                PAUSE();
+                fastml_pause();
             else
                 sched_yield();
             continue;
@@ -190,7 +184,7 @@ static const slot *slot_of(const ring *r, long long block) {
     for (int spins = 0; atomic_load_explicit(&s->block, memory_order_acquire) != block; spins++) {
         if (spins == PATIENCE || atomic_load_explicit(&r->filling, memory_order_relaxed) != block)
             return NULL;
-        PAUSE();
+        fastml_pause();
     }
     return s->direct ? NULL : s;
 }
