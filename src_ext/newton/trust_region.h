@@ -15,7 +15,7 @@
 
 enum nt_phase { PHASE_START, PHASE_DIRECTION, PHASE_TRIAL };
 
-/* Work under which a second thread costs more than it saves, per pass: some 15 us to start one. */
+/* Work under which a second thread costs more than it saves, per pass: some 15 us to wake one. */
 #define MIN_WORK_TO_FORK 100000.0
 
 typedef struct {

@@ -1,4 +1,4 @@
-/* Programs: operations one after the other, for which threads are started once.
+/* Programs: operations one after the other, for which threads are woken once.
  *
  * A step of training a small network is some ten operations of some ten microseconds each: a fork-join for
  * each of them would cost as much as the arithmetic. An operation is a few phases, a phase is some parts that

@@ -8,7 +8,7 @@ from fastml._csr import CSR
 
 __all__ = ["evaluate", "hessian", "hessian_product", "margins", "moments", "prediction_like"]
 
-# Multiply-adds under which starting a second thread costs more than it saves (some 15 us).
+# Multiply-adds under which waking a second thread costs more than it saves (some 15 us).
 MIN_WORK_PER_THREAD = 500_000
 
 # What a row costs besides its multiply-adds, for each column: its loss, and sums over lanes.

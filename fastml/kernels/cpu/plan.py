@@ -1,6 +1,6 @@
 """Plans on the CPU; the contract is ``fastml.kernels.reference.plan``.
 
-Consecutive operations become one C program (``src_ext/runtime/program.h``), for which threads are started once;
+Consecutive operations become one C program (``src_ext/runtime/program.h``), for which threads are woken once;
 between two programs, functions that have no operation are called.
 """
 

@@ -7,7 +7,7 @@ from fastml.kernels.cpu._sgd import fold, shuffle
 
 __all__ = ["epoch", "fold", "rows_per_call", "shuffle"]
 
-# Multiply-adds under which starting a second thread costs more than it saves (some 15 us).
+# Multiply-adds under which waking a second thread costs more than it saves (some 15 us).
 MIN_WORK_PER_THREAD = 500_000
 
 # Multiply-adds per call: 20 ms on wide dense rows, 200 ms where steps cost most, with an l1 penalty and averages.
