@@ -1,9 +1,11 @@
 """compile, and what it keeps."""
 
+import threading
 from typing import Any
 
 from fastml.keras import metrics as metrics_module
 from fastml.keras import optimizers
+from fastml.keras._locks import ForkSafeLock, exclusive
 from fastml.keras._serialization import deserialize_keras_object, serialize_keras_object
 from fastml.keras.models._compiled import Comparison, CompiledMetrics
 
@@ -26,12 +28,15 @@ class Compilable:
         self._metrics: CompiledMetrics | None = None
         self._comparison: Comparison | None = None
         self._compile_config: dict[str, Any] = {}
-        # For single batches: see Trainer.
-        self._batch_feeds: dict[str, Any] = {}
         self.stop_training = False
+        # Taken by what changes the optimizer, the metrics or the weights.
+        self._lock = ForkSafeLock()
+        # For single batches, in each thread its own: see Trainer.
+        self._batch_feeds = threading.local()
 
     # Compiling
 
+    @exclusive
     def compile(
         self,
         optimizer: Any = "rmsprop",
@@ -64,7 +69,7 @@ class Compilable:
         self._loss_tracker = metrics_module.Mean(name="loss")
         self._comparison = None
         self.stop_training = False
-        self._batch_feeds = {}
+        self._batch_feeds = threading.local()
         self.compiled = True
         self._compile_config = {
             "optimizer": self.optimizer,

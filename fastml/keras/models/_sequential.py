@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastml.keras import _device
+from fastml.keras._locks import ForkSafeLock
 from fastml.keras._serialization import deserialize_keras_object, public, serialize_keras_object
 from fastml.keras.layers import InputLayer
 from fastml.keras.layers._layer import Layer, Shape
@@ -49,6 +50,8 @@ class Sequential(Model):
         self._layers: list[Layer] = []
         self._network: Network | None = None
         self._network_key: Any = None
+        # Taken for no longer than that takes, so that predicting never waits for training.
+        self._making = ForkSafeLock()
         for layer in layers or ():
             self._append(layer)
         self._maybe_build()
@@ -230,6 +233,10 @@ class Sequential(Model):
 
         One that is only to predict leaves the parameters where they are: it may be made while another one trains them.
         """
+        with self._making:
+            return self._network_for(sample_shape, train)
+
+    def _network_for(self, sample_shape: tuple[int, ...], train: bool) -> Network:
         if not self.built:
             self.build((None, *sample_shape))
         dtypes = {layer.dtype for layer in self.layers}
@@ -262,12 +269,9 @@ class Sequential(Model):
             If they have another shape.
         """
         x = standard_input(x)
-        if not self.built:
-            if not self._layers:
-                raise ValueError(
-                    f"Sequential model {self.name} cannot be built because it has no layers. Call `model.add(layer)`."
-                )
-            self.build((None, *x.shape[1:]))
+        with self._making:
+            if not self.built:
+                self.build((None, *x.shape[1:]))
         expected = self.input_shape
         if x.ndim == len(expected) + 1 and x.shape[-1] == 1:
             x = x[..., 0]

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from fastml.keras._locks import exclusive
 from fastml.keras.callbacks import CallbackList
 from fastml.keras.models._compilable import Compilable
 from fastml.keras.models._compiled import Comparison, resolved_loss
@@ -46,6 +47,9 @@ class Progress:
 
 class Trainer(Compilable):
     """What a model does with data.
+
+    It may predict in several threads at a time, and while another one trains it, with the weights of that moment. What
+    trains or measures waits for its turn.
 
     Attributes
     ----------
@@ -123,6 +127,7 @@ class Trainer(Compilable):
 
     # Training
 
+    @exclusive
     def fit(
         self,
         x: Any = None,
@@ -286,6 +291,7 @@ class Trainer(Compilable):
         callbacks.on_test_end(logs)
         return logs
 
+    @exclusive
     def evaluate(
         self,
         x: Any = None,
@@ -342,11 +348,13 @@ class Trainer(Compilable):
         """The feed for single batches: its programs are kept for the next one."""
         x_shape = self.adapted(samples.x).shape[1:]  # type: ignore[attr-defined]
         network = self.network(x_shape, kind == "training")  # type: ignore[attr-defined]
-        feed = self._batch_feeds.get(kind)
+        feed = getattr(self._batch_feeds, kind, None)
         if feed is None or feed.network is not network:
-            feed = self._batch_feeds[kind] = self._feed(kind, samples, in_memory=False)
+            feed = self._feed(kind, samples, in_memory=False)
+            setattr(self._batch_feeds, kind, feed)
         return feed
 
+    @exclusive
     def train_on_batch(
         self,
         x: Any,
@@ -362,6 +370,7 @@ class Trainer(Compilable):
         self._take_in(feed, feed.train(self._fit_batch(feed, samples)))
         return self._results(return_dict)
 
+    @exclusive
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:

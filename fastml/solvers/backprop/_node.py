@@ -112,6 +112,8 @@ class Recording:
         Whether statistics are of the batch, and dropout drops.
     steps : list of (function, arguments)
         For ``plan.compile``.
+    output_penalties : list of array of shape ()
+        Where steps write penalties on outputs to.
     """
 
     def __init__(self, kernels: Any, memory: "Memory", dtype: np.dtype, training: bool):
@@ -119,6 +121,7 @@ class Recording:
         self.training = training
         self.dtype = dtype
         self.steps: list[tuple[Callable, tuple]] = []
+        self.output_penalties: list[np.ndarray] = []
         self._memory = memory
         self._gradients: tuple[Any, Any] | None = None
         self._next = 0
