@@ -1,7 +1,7 @@
 """Sequential models: their layers, shapes, weights and configuration."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -311,9 +311,22 @@ class Sequential(Model):
         print_summary(self, line_length, positions, print_fn, show_trainable)
 
     def __reduce__(self) -> Any:
-        optimizer = self.optimizer.variables if self.optimizer is not None else ()
-        values = [[variable.numpy() for variable in variables] for variables in (self.variables, optimizer)]
-        return _remade, (serialize_keras_object(self), *values)
+        values = [variable.numpy() for variable in self.variables]
+        return _remade, (serialize_keras_object(self), values, self._optimizer_state())
+
+    def _optimizer_state(self) -> "_OptimizerState | None":
+        if self.optimizer is None:
+            return None
+        places = None
+        if self.optimizer.built:
+            own = {id(variable): place for place, variable in enumerate(self.weights)}
+            places = [own.get(id(variable)) for variable in self.optimizer.trainable_variables]
+            if None in places:
+                raise ValueError(
+                    f"Sequential model '{self.name}' no longer has all layers that its optimizer was built for. Call "
+                    "`compile()` before it is copied or pickled."
+                )
+        return _OptimizerState(places, [variable.numpy() for variable in self.optimizer.variables])
 
     def get_config(self) -> dict[str, Any]:
         config = {"name": self.name, "trainable": self._trainable, "dtype": Layer.get_config(self)["dtype"]}
@@ -337,15 +350,28 @@ class Sequential(Model):
         return model
 
 
+class _OptimizerState(NamedTuple):
+    """An optimizer's variables, and the places among the model's weights of those it was built for, if it was."""
+
+    built_for: list[int | None] | None
+    values: list[np.ndarray]
+
+
 def _remade(
-    config: dict[str, Any], variables: list[np.ndarray], of_optimizer: list[np.ndarray]
+    config: dict[str, Any], variables: list[np.ndarray], of_optimizer: _OptimizerState | None
 ) -> Sequential:
     """What pickles and copies are made by: configuration, then every variable."""
+    compiled = config.pop("compile_config", None)
     model = deserialize_keras_object(config)
     for variable, value in zip(model.variables, variables, strict=True):
         variable.assign(value)
-    if of_optimizer:
-        for variable, value in zip(model.optimizer.variables, of_optimizer, strict=True):
+    if compiled is not None:
+        model.compile(**deserialize_keras_object(compiled))
+    if of_optimizer is not None:
+        optimizer = model.optimizer
+        if of_optimizer.built_for is not None:
+            optimizer.build([model.weights[place] for place in of_optimizer.built_for])
+        for variable, value in zip(optimizer.variables, of_optimizer.values, strict=True):
             variable.assign(value)
     return model
 
