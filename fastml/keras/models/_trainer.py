@@ -278,7 +278,7 @@ class Trainer(Compilable):
         x, y, sample_weight = (data, None, None) if is_batches(data) else unpack_x_y_sample_weight(data)
         samples, batches = self._data(x, y, sample_weight, batch_size, steps, shuffle=False)
         feed = self._feed("measuring", samples, isinstance(batches, ArrayBatches))
-        return feed, Epochs(batches, steps)
+        return feed, Epochs(batches, steps, restarts=True)
 
     def _measure(self, feed: Feed, batches: Epochs, callbacks: CallbackList) -> dict[str, Any]:
         callbacks.on_test_begin()
@@ -363,8 +363,9 @@ class Trainer(Compilable):
         class_weight: Any = None,
         return_dict: bool = False,
     ) -> Any:
-        """One step on one batch. Results are means since ``reset_metrics``, as in Keras."""
+        """One step on one batch. Results are the batch's, before the step."""
         self._assert_compiled()
+        self.reset_metrics()
         samples = _weighted(_batch(x, y, sample_weight), class_weight)
         feed = self._batch_feed("training", samples)
         self._take_in(feed, feed.train(self._fit_batch(feed, samples)))
@@ -374,8 +375,9 @@ class Trainer(Compilable):
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
-        """Loss and metrics of one batch. Results are means since ``reset_metrics``, as in Keras."""
+        """Loss and metrics of one batch."""
         self._assert_compiled()
+        self.reset_metrics()
         samples = _batch(x, y, sample_weight)
         feed = self._batch_feed("measuring", samples)
         self._take_in(feed, feed.run(self._fit_batch(feed, samples)))
