@@ -8,6 +8,7 @@ from fastml.keras import optimizers
 from fastml.keras._locks import ForkSafeLock, exclusive
 from fastml.keras._serialization import deserialize_keras_object, serialize_keras_object
 from fastml.keras.models._compiled import Comparison, CompiledMetrics
+from fastml.keras.models._trainability import Trainability
 
 
 class Compilable:
@@ -29,6 +30,8 @@ class Compilable:
         self._comparison: Comparison | None = None
         self._compile_config: dict[str, Any] = {}
         self.stop_training = False
+        # What was trainable when fit, evaluate and the like were first called.
+        self._first_used: dict[str, Trainability] = {}
         # Taken by what changes the optimizer, the metrics or the weights.
         self._lock = ForkSafeLock()
         # For single batches, in each thread its own: see Trainer.
@@ -51,6 +54,9 @@ class Compilable:
     ) -> None:
         """Choose how to train and what to measure.
 
+        What is trained is what is ``trainable`` when ``fit`` (or ``train_on_batch``) is first called, until the next
+        ``compile``.
+
         Parameters
         ----------
         optimizer : str or Optimizer, default="rmsprop"
@@ -69,6 +75,7 @@ class Compilable:
         self._loss_tracker = metrics_module.Mean(name="loss")
         self._comparison = None
         self.stop_training = False
+        self._first_used = {}
         self._batch_feeds = threading.local()
         self.compiled = True
         self._compile_config = {

@@ -13,6 +13,7 @@ from fastml.keras.layers._layer import Layer, Shape
 from fastml.keras.models._data import standard_input
 from fastml.keras.models._persistence import Persistent
 from fastml.keras.models._summary import print_summary
+from fastml.keras.models._trainability import Trainability
 from fastml.keras.models._trainer import Trainer
 from fastml.solvers.backprop import Data, Network, Node
 
@@ -228,26 +229,30 @@ class Sequential(Model):
             shape = layer.compute_output_shape(shape)
         return nodes
 
-    def network(self, sample_shape: tuple[int, ...], train: bool = False) -> Network:
+    def network(
+        self, sample_shape: tuple[int, ...], train: bool = False, trainability: Trainability | None = None
+    ) -> Network:
         """The network for samples of a shape: the one at hand, unless something has changed.
 
-        One that is only to predict leaves the parameters where they are: it may be made while another one trains them.
+        A ``trainability`` decides what it trains; None is that of the network at hand, for what does not train. One
+        that is only to predict leaves the parameters where they are: it may be made while another one trains them.
         """
         with self._making:
-            return self._network_for(sample_shape, train)
+            return self._network_for(sample_shape, train, trainability)
 
-    def _network_for(self, sample_shape: tuple[int, ...], train: bool) -> Network:
+    def _network_for(
+        self, sample_shape: tuple[int, ...], train: bool, trainability: Trainability | None
+    ) -> Network:
         if not self.built:
             self.build((None, *sample_shape))
         dtypes = {layer.dtype for layer in self.layers}
         if len(dtypes) != 1:
             raise ValueError(f"All layers of a model must have one dtype. Received: {sorted(dtypes)}")
-        key = (
-            sample_shape,
-            _device.device(),
-            tuple((id(layer), layer.trainable) for layer in _leaves(self)),
-            tuple((id(v), v.trainable) for v in self.weights),
-        )
+        if trainability is None:
+            trainability = Trainability.of(self)
+            if self._network is not None and trainability.is_of_what(self._network_key[-1]):
+                trainability = self._network_key[-1]
+        key = (sample_shape, _device.device(), trainability)
         network = self._network
         if (
             network is None
@@ -255,8 +260,9 @@ class Sequential(Model):
             or not network.is_current
             or (train and network.trained != network.parameters)
         ):
-            nodes = self.make_nodes(sample_shape)
-            network = Network(nodes, sample_shape, np.dtype(dtypes.pop()), _device.device(), train)
+            with trainability.applied():
+                nodes = self.make_nodes(sample_shape)
+                network = Network(nodes, sample_shape, np.dtype(dtypes.pop()), _device.device(), train)
             self._network, self._network_key = network, key
         return network
 
@@ -290,7 +296,8 @@ class Sequential(Model):
     def __call__(self, inputs: Any, training: bool = False) -> np.ndarray:
         """The output for an array of samples."""
         x = self.adapted(inputs)
-        network = self.network(x.shape[1:])
+        # Frozen normalisation does in training what it does elsewhere.
+        network = self.network(x.shape[1:], trainability=Trainability.of(self) if training else None)
         program = network.inference(len(x), as_in_training=training)
         program.load(Data(x))
         program.run()
@@ -374,10 +381,3 @@ def _remade(
         for variable, value in zip(optimizer.variables, of_optimizer.values, strict=True):
             variable.assign(value)
     return model
-
-
-def _leaves(model: Sequential) -> list[Layer]:
-    leaves: list[Layer] = []
-    for layer in model.layers:
-        leaves += _leaves(layer) if isinstance(layer, Sequential) else [layer]
-    return leaves

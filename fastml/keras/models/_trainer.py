@@ -1,5 +1,6 @@
 """fit, evaluate, predict."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +23,11 @@ from fastml.keras.models._data import (
     unpack_x_y_sample_weight,
 )
 from fastml.keras.models._feed import Feed
+from fastml.keras.models._trainability import Trainability
 from fastml.keras.saving._state import restore_epoch, restore_training
-from fastml.solvers.backprop import Activation, RowActivation
+from fastml.solvers.backprop import Activation, Network, RowActivation
+
+TRAINING, PREDICTING = ("fit", "train_on_batch"), ("predict", "predict_on_batch")
 
 
 @dataclass
@@ -68,19 +72,32 @@ class Trainer(Compilable):
 
     # Feeds: a data set, or batches that come one by one, made fit for the network
 
-    def _feed(self, kind: str, samples: Samples, in_memory: bool) -> Feed:
-        """Something that runs batches; ``kind`` is "training", "measuring" or "predicting"."""
+    def _network_for_use(self, use: str, sample_shape: tuple[int, ...]) -> Network:
+        """That of the first use since ``compile``: what has been frozen since is trained on, as in Keras."""
+        trainability = None
+        if use not in PREDICTING:
+            now = Trainability.of(self)
+            trainability = self._first_used.get(use)
+            if trainability is None or not trainability.is_of_what(now):
+                trainability = self._first_used[use] = now
+        return self.network(sample_shape, use in TRAINING, trainability)  # type: ignore[attr-defined]
+
+    def _feed(self, use: str, samples: Samples, in_memory: bool) -> Feed:
+        """Something that runs batches for a method, ``use``."""
         x = self.adapted(samples.x)  # type: ignore[attr-defined]
-        network = self.network(x.shape[1:], kind == "training")  # type: ignore[attr-defined]
+        network = self._network_for_use(use, x.shape[1:])
         comparison = None
-        if kind != "predicting":
+        if use not in PREDICTING:
             comparison = self._ensure_comparison(samples, network)
         optimizer = None
-        if kind == "training":
+        if use in TRAINING:
             optimizer = self.optimizer
             if optimizer is None:
                 raise ValueError("The model was compiled without an optimizer.")
-            optimizer.build(self.trainable_weights)  # type: ignore[attr-defined]
+            trained = self._first_used[use].trained
+            if not trained:
+                warnings.warn("The model does not have any trainable weights.", stacklevel=4)
+            optimizer.build(trained)
         return Feed(network, comparison, optimizer, samples._replace(x=x) if in_memory else None)
 
     def _ensure_comparison(self, samples: Samples, network: Any) -> Comparison:
@@ -184,7 +201,7 @@ class Trainer(Compilable):
             first, last = train_validation_split(Samples(x, y, sample_weight), validation_split)
             (x, y, sample_weight), validation_data = first, last
         samples, batches = self._data(x, y, sample_weight, batch_size, steps_per_epoch, shuffle, class_weight)
-        feed = self._feed("training", samples, isinstance(batches, ArrayBatches))
+        feed = self._feed("fit", samples, isinstance(batches, ArrayBatches))
         epochs_of_batches = Epochs(batches, steps_per_epoch)
         validation = None
         if validation_data is not None:
@@ -277,7 +294,7 @@ class Trainer(Compilable):
     def _validation(self, data: Any, batch_size: int | None, steps: int | None) -> tuple[Feed, Epochs]:
         x, y, sample_weight = (data, None, None) if is_batches(data) else unpack_x_y_sample_weight(data)
         samples, batches = self._data(x, y, sample_weight, batch_size, steps, shuffle=False)
-        feed = self._feed("measuring", samples, isinstance(batches, ArrayBatches))
+        feed = self._feed("evaluate", samples, isinstance(batches, ArrayBatches))
         return feed, Epochs(batches, steps, restarts=True)
 
     def _measure(self, feed: Feed, batches: Epochs, callbacks: CallbackList) -> dict[str, Any]:
@@ -330,7 +347,7 @@ class Trainer(Compilable):
     ) -> np.ndarray:
         """The output for samples, of an array or of batches."""
         samples, batches = self._data(x, None, None, batch_size, steps, shuffle=False)
-        feed = self._feed("predicting", samples, isinstance(batches, ArrayBatches))
+        feed = self._feed("predict", samples, isinstance(batches, ArrayBatches))
         epoch = Epochs(batches, steps)
         callbacks = self._callback_list(callbacks, verbose, 1, epoch.num_batches, fit=False)
         callbacks.on_predict_begin()
@@ -344,14 +361,14 @@ class Trainer(Compilable):
 
     # One batch
 
-    def _batch_feed(self, kind: str, samples: Samples) -> Feed:
+    def _batch_feed(self, use: str, samples: Samples) -> Feed:
         """The feed for single batches: its programs are kept for the next one."""
         x_shape = self.adapted(samples.x).shape[1:]  # type: ignore[attr-defined]
-        network = self.network(x_shape, kind == "training")  # type: ignore[attr-defined]
-        feed = getattr(self._batch_feeds, kind, None)
+        network = self._network_for_use(use, x_shape)
+        feed = getattr(self._batch_feeds, use, None)
         if feed is None or feed.network is not network:
-            feed = self._feed(kind, samples, in_memory=False)
-            setattr(self._batch_feeds, kind, feed)
+            feed = self._feed(use, samples, in_memory=False)
+            setattr(self._batch_feeds, use, feed)
         return feed
 
     @exclusive
@@ -367,7 +384,7 @@ class Trainer(Compilable):
         self._assert_compiled()
         self.reset_metrics()
         samples = _weighted(_batch(x, y, sample_weight), class_weight)
-        feed = self._batch_feed("training", samples)
+        feed = self._batch_feed("train_on_batch", samples)
         self._take_in(feed, feed.train(self._fit_batch(feed, samples)))
         return self._results(return_dict)
 
@@ -379,14 +396,14 @@ class Trainer(Compilable):
         self._assert_compiled()
         self.reset_metrics()
         samples = _batch(x, y, sample_weight)
-        feed = self._batch_feed("measuring", samples)
+        feed = self._batch_feed("test_on_batch", samples)
         self._take_in(feed, feed.run(self._fit_batch(feed, samples)))
         return self._results(return_dict)
 
     def predict_on_batch(self, x: Any) -> np.ndarray:
         """The output for one batch."""
         samples = _batch(x, None, None)
-        feed = self._batch_feed("predicting", samples)
+        feed = self._batch_feed("predict_on_batch", samples)
         return feed.predict(self._fit_batch(feed, samples))
 
 

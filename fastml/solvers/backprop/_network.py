@@ -274,7 +274,7 @@ class Network:
     def _record(self, n_rows, source, objective, optimizer, in_training=False, learning=False) -> Program:
         memory = self._training_memory if learning else self._inference_memory()
         memory.rewind()
-        recording = Recording(self.kernels, memory, self.dtype, in_training)
+        recording = Recording(self.kernels, memory, self.dtype, in_training, self.trains)
         nodes = fuse(self.nodes, self.input_shape)
         if learning:
             recording.reserve_gradients(n_rows * self._largest_output(nodes))
@@ -328,7 +328,7 @@ class Network:
         program.predictions, program.losses = scored.predictions, scored.losses
         if not wanted:
             return
-        first = next(i for i, (node, _) in enumerate(passed) if node.trainable)
+        first = next(i for i, (node, _) in enumerate(passed) if recording.trains_any_of(node))
         dout = scored.gradient
         for i in reversed(range(first, len(passed))):
             dout = passed[i][1](dout, i > first)
