@@ -2,38 +2,10 @@
 
 import numpy as np
 import pytest
+from three_classes import classifier, flat_weights, problem, quietly
 
 from fastml import keras
 from fastml.keras import layers
-
-
-def problem(n=60, n_features=4, seed=0):
-    rng = np.random.default_rng(seed)
-    X = rng.standard_normal((n, n_features)).astype("float32")
-    return X, (X @ rng.standard_normal((n_features, 3))).argmax(axis=1)
-
-
-def classifier(
-    loss="sparse_categorical_crossentropy", optimizer="adam", metrics=("accuracy",), **compile_arguments
-):
-    keras.utils.set_random_seed(0)
-    model = keras.Sequential(
-        [
-            keras.Input((4,)),
-            layers.Dense(8, activation="relu", name="hidden"),
-            layers.Dense(3, activation="softmax", name="scores"),
-        ]
-    )
-    model.compile(optimizer, loss, metrics=list(metrics), **compile_arguments)
-    return model
-
-
-def flat_weights(model):
-    return np.concatenate([w.ravel() for w in model.get_weights()])
-
-
-def quietly(model, *args, **kwargs):
-    return model.fit(*args, verbose=0, **kwargs)
 
 
 def test_training_learns_and_the_history_has_all_numbers():
@@ -454,85 +426,3 @@ def test_functional_models_are_refused():
     with pytest.raises(NotImplementedError, match=message):
         layers.Dense(2)(keras.Input((3,)))
     assert isinstance(keras.Sequential(), keras.Model)
-
-
-def test_results_of_single_batches_are_of_nothing_else():
-    X, y = problem()
-    model = classifier(optimizer=keras.optimizers.SGD(0.0))
-    expected = model.evaluate(X[:5], y[:5], verbose=0)
-    for before in (
-        lambda: quietly(model, X, y, validation_data=(X[10:], y[10:])),
-        lambda: model.evaluate(X, y, verbose=0),
-        lambda: model.train_on_batch(X[5:], y[5:]),
-        lambda: model.test_on_batch(X[5:], y[5:]),
-    ):
-        for use in (model.train_on_batch, model.test_on_batch):
-            before()
-            assert use(X[:5], y[:5]) == pytest.approx(expected, rel=1e-6)
-            assert list(model.get_metrics_result().values()) == pytest.approx(expected[::-1], rel=1e-6)
-
-
-class Pairs:
-    """Batches of five that can be iterated again and again."""
-
-    def __init__(self, X, y):
-        self.X, self.y = X, y
-
-    def __len__(self):
-        return len(self.X) // 5
-
-    def __getitem__(self, i):
-        if i >= len(self):
-            raise IndexError
-        return self.X[5 * i : 5 * i + 5], self.y[5 * i : 5 * i + 5]
-
-
-@pytest.mark.parametrize("steps", [1, 3, 4, 6])
-@pytest.mark.parametrize("kind", ["arrays", "split", "batches"])
-@pytest.mark.filterwarnings("ignore:Your input ran out of data")
-def test_validation_steps_are_the_same_batches_in_each_epoch(kind, steps):
-    X, y = (values[:40] for values in problem())
-    held_out = X[20:], y[20:]
-    model = classifier(optimizer=keras.optimizers.SGD(0.0))
-    arguments = {
-        "arrays": {"validation_data": held_out},
-        "split": {"validation_split": 0.5},
-        "batches": {"validation_data": Pairs(*held_out)},
-    }[kind]
-    history = quietly(model, X, y, batch_size=5, epochs=4, validation_steps=steps, **arguments).history
-    taken = 5 * min(steps, 4)
-    loss, accuracy = model.evaluate(*(values[:taken] for values in held_out), verbose=0)
-    assert history["val_loss"] == pytest.approx([loss] * 4, rel=1e-6)
-    assert history["val_accuracy"] == pytest.approx([accuracy] * 4, rel=1e-6)
-
-
-@pytest.mark.parametrize("steps", [1, 3, 4, 6])
-@pytest.mark.filterwarnings("ignore:Your input ran out of data")
-def test_steps_of_evaluate_and_predict_are_the_first_batches(steps):
-    X, y = (values[:20] for values in problem())
-    model = classifier()
-    taken = 5 * min(steps, 4)
-    for _ in range(2):
-        expected = model.evaluate(X[:taken], y[:taken], verbose=0)
-        assert model.evaluate(X, y, batch_size=5, steps=steps, verbose=0) == pytest.approx(expected, rel=1e-6)
-        np.testing.assert_array_equal(
-            model.predict(X, batch_size=5, steps=steps, verbose=0), model.predict(X, verbose=0)[:taken]
-        )
-
-
-def test_data_that_end_within_an_epoch_end_it():
-    """Keras: of four batches and three steps an epoch, the second has one batch, and the third is the first again."""
-    X, y = (values[:20] for values in problem())
-    model, seen = classifier(optimizer=keras.optimizers.SGD(0.0)), []
-
-    class Steps(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            seen.append(batch)
-
-    with pytest.warns(UserWarning, match="ran out of data"):
-        history = quietly(
-            model, X, y, batch_size=5, epochs=3, steps_per_epoch=3, shuffle=False, callbacks=[Steps()]
-        ).history
-    assert seen == [0, 1, 2, 0, 0, 1, 2]
-    first, last = (model.evaluate(X[part], y[part], verbose=0)[0] for part in (slice(15), slice(15, 20)))
-    assert history["loss"] == pytest.approx([first, last, first], rel=1e-6)

@@ -92,6 +92,26 @@ def class_weights(y: np.ndarray, class_weight: dict[int, float]) -> np.ndarray:
     return weights
 
 
+def batch_of(x: Any, y: Any, sample_weight: Any) -> Samples:
+    """Arrays as one batch."""
+    samples = Samples(
+        as_array(x, "x"),
+        None if y is None else np.asarray(y),
+        None if sample_weight is None else np.asarray(sample_weight),
+    )
+    check_cardinality(samples)
+    return samples
+
+
+def weighted(samples: Samples, class_weight: dict[int, float] | None) -> Samples:
+    """With the weight of each sample's class, if classes have one."""
+    if class_weight is None:
+        return samples
+    if samples.sample_weight is not None:
+        raise ValueError("You cannot `class_weight` and `sample_weight` at the same time.")
+    return samples._replace(sample_weight=class_weights(np.asarray(samples.y), class_weight))
+
+
 def train_validation_split(samples: Samples, validation_split: float) -> tuple[Samples, Samples]:
     """The first samples, and the last.
 

@@ -8,6 +8,12 @@ import numpy as np
 
 from fastml.keras._locks import exclusive
 from fastml.keras.callbacks import CallbackList
+from fastml.keras.models._arguments import (
+    check_counts,
+    check_validation_freq,
+    check_validation_split,
+    is_due,
+)
 from fastml.keras.models._compilable import Compilable
 from fastml.keras.models._compiled import Comparison, resolved_loss
 from fastml.keras.models._data import (
@@ -16,11 +22,12 @@ from fastml.keras.models._data import (
     IterableBatches,
     Samples,
     as_array,
+    batch_of,
     check_cardinality,
-    class_weights,
     is_batches,
     train_validation_split,
     unpack_x_y_sample_weight,
+    weighted,
 )
 from fastml.keras.models._feed import Feed
 from fastml.keras.models._trainability import Trainability
@@ -139,7 +146,7 @@ class Trainer(Compilable):
             None if sample_weight is None else as_array(sample_weight, "sample_weight"),
         )
         check_cardinality(samples)
-        samples = _weighted(samples, class_weight)
+        samples = weighted(samples, class_weight)
         return samples, ArrayBatches(len(samples.x), batch_size, steps, shuffle)
 
     # Training
@@ -197,6 +204,10 @@ class Trainer(Compilable):
         On an interrupt the weights are those of the last completed step.
         """
         self._assert_compiled()
+        check_counts(batch_size=batch_size, validation_batch_size=validation_batch_size)
+        check_counts(steps_per_epoch=steps_per_epoch, validation_steps=validation_steps)
+        check_counts(least=0, optional=False, epochs=epochs, initial_epoch=initial_epoch)
+        check_validation_split(validation_split)
         if validation_split and validation_data is None:
             first, last = train_validation_split(Samples(x, y, sample_weight), validation_split)
             (x, y, sample_weight), validation_data = first, last
@@ -205,6 +216,7 @@ class Trainer(Compilable):
         epochs_of_batches = Epochs(batches, steps_per_epoch)
         validation = None
         if validation_data is not None:
+            check_validation_freq(validation_freq)
             size = validation_batch_size or batch_size
             validation = self._validation(validation_data, size, validation_steps)
         callbacks = self._callback_list(callbacks, verbose, epochs, epochs_of_batches.num_batches, fit=True)
@@ -221,7 +233,7 @@ class Trainer(Compilable):
             self._run_epoch(feed, callbacks)
             self.progress.epoch, self.progress.step = epoch + 1, 0
             logs = self.get_metrics_result()
-            if validation is not None and _is_due(epoch, validation_freq):
+            if validation is not None and is_due(epoch, validation_freq):
                 measured = self._measure(*validation, callbacks)
                 logs = dict(
                     sorted((logs | {f"val_{name}": value for name, value in measured.items()}).items())
@@ -328,6 +340,7 @@ class Trainer(Compilable):
             The loss if there are no metrics; a dict if ``return_dict``.
         """
         self._assert_compiled()
+        check_counts(batch_size=batch_size, steps=steps)
         data = x if is_batches(x) else Samples(x, y, sample_weight)
         feed, batches = self._validation(data, batch_size, steps)
         self._measure(
@@ -346,6 +359,7 @@ class Trainer(Compilable):
         callbacks: Any = None,
     ) -> np.ndarray:
         """The output for samples, of an array or of batches."""
+        check_counts(batch_size=batch_size, steps=steps)
         samples, batches = self._data(x, None, None, batch_size, steps, shuffle=False)
         feed = self._feed("predict", samples, isinstance(batches, ArrayBatches))
         epoch = Epochs(batches, steps)
@@ -383,7 +397,7 @@ class Trainer(Compilable):
         """One step on one batch. Results are the batch's, before the step."""
         self._assert_compiled()
         self.reset_metrics()
-        samples = _weighted(_batch(x, y, sample_weight), class_weight)
+        samples = weighted(batch_of(x, y, sample_weight), class_weight)
         feed = self._batch_feed("train_on_batch", samples)
         self._take_in(feed, feed.train(self._fit_batch(feed, samples)))
         return self._results(return_dict)
@@ -395,42 +409,13 @@ class Trainer(Compilable):
         """Loss and metrics of one batch."""
         self._assert_compiled()
         self.reset_metrics()
-        samples = _batch(x, y, sample_weight)
+        samples = batch_of(x, y, sample_weight)
         feed = self._batch_feed("test_on_batch", samples)
         self._take_in(feed, feed.run(self._fit_batch(feed, samples)))
         return self._results(return_dict)
 
     def predict_on_batch(self, x: Any) -> np.ndarray:
         """The output for one batch."""
-        samples = _batch(x, None, None)
+        samples = batch_of(x, None, None)
         feed = self._batch_feed("predict_on_batch", samples)
         return feed.predict(self._fit_batch(feed, samples))
-
-
-def _batch(x: Any, y: Any, sample_weight: Any) -> Samples:
-    samples = Samples(
-        as_array(x, "x"),
-        None if y is None else np.asarray(y),
-        None if sample_weight is None else np.asarray(sample_weight),
-    )
-    check_cardinality(samples)
-    return samples
-
-
-def _weighted(samples: Samples, class_weight: dict[int, float] | None) -> Samples:
-    if class_weight is None:
-        return samples
-    if samples.sample_weight is not None:
-        raise ValueError("You cannot `class_weight` and `sample_weight` at the same time.")
-    return samples._replace(sample_weight=class_weights(np.asarray(samples.y), class_weight))
-
-
-def _is_due(epoch: int, validation_freq: Any) -> bool:
-    if isinstance(validation_freq, int):
-        return (epoch + 1) % validation_freq == 0
-    if isinstance(validation_freq, list | tuple):
-        return epoch + 1 in validation_freq
-    raise ValueError(
-        f"Expected `validation_freq` to be a list or int. Received: validation_freq={validation_freq} of the type "
-        f"{type(validation_freq)}."
-    )
