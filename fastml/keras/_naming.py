@@ -3,7 +3,10 @@
 import re
 from collections import Counter
 
+from fastml.keras._locks import ForkSafeLock
+
 _uses: Counter[str] = Counter()
+_lock = ForkSafeLock()
 
 
 def to_snake_case(name: str) -> str:
@@ -15,8 +18,9 @@ def to_snake_case(name: str) -> str:
 def auto_name(class_name: str) -> str:
     """A name that no other object of this class has been given."""
     name = to_snake_case(class_name)
-    number = _uses[name]
-    _uses[name] += 1
+    with _lock:
+        number = _uses[name]
+        _uses[name] += 1
     return f"{name}_{number}" if number else name
 
 

@@ -4,7 +4,9 @@ An object of a class that a file names by Keras' module and name becomes one of 
 other name is refused. Nothing in a dictionary is executed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,8 @@ _PLAIN = (str, int, float, bool, type(None))
 
 _classes: dict[str, type] = {}
 _functions: dict[str, Callable] = {}
+# What else names stand for, in all that is being made of one configuration.
+_custom_objects: ContextVar[dict[str, Any]] = ContextVar("custom_objects", default={})  # noqa: B039
 
 
 def public(module: str, *aliases: str) -> Callable[[Any], Any]:
@@ -70,6 +74,15 @@ def _description(module: str, class_name: str, config: Any, registered_name: str
     }
 
 
+@contextmanager
+def _known(custom_objects: dict[str, Any] | None) -> Iterator[None]:
+    token = _custom_objects.set({**_custom_objects.get(), **(custom_objects or {})})
+    try:
+        yield
+    finally:
+        _custom_objects.reset(token)
+
+
 def deserialize_keras_object(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The object that ``serialize_keras_object`` describes.
 
@@ -77,7 +90,7 @@ def deserialize_keras_object(config: Any, custom_objects: dict[str, Any] | None 
     ----------
     config : object
     custom_objects : dict of str to class or function, optional
-        What else names may stand for.
+        What else names may stand for, however deep in ``config``.
 
     Raises
     ------
@@ -98,7 +111,12 @@ def deserialize_keras_object(config: Any, custom_objects: dict[str, Any] | None 
             # The length of a string is part of its dtype: of any size, for one that is empty.
             raise ValueError(f"Arrays must be of numbers. Received: dtype={dtype}")
         return np.array(config["config"]["value"], dtype=dtype)
-    target = _find(config, custom_objects or {})
+    with _known(custom_objects):
+        return _made(config)
+
+
+def _made(config: dict[str, Any]) -> Any:
+    target = _find(config)
     if not isinstance(target, type):
         return target
     instance = target.from_config(dict(config["config"] or {}))  # type: ignore[attr-defined]
@@ -110,11 +128,11 @@ def deserialize_keras_object(config: Any, custom_objects: dict[str, Any] | None 
     return instance
 
 
-def _find(config: dict[str, Any], custom_objects: dict[str, Any]) -> Any:
+def _find(config: dict[str, Any]) -> Any:
     is_function = config["class_name"] == "function"
     name = config["config"] if is_function else config["class_name"]
-    if name in custom_objects:
-        return custom_objects[name]
+    if name in _custom_objects.get():
+        return _custom_objects.get()[name]
     found = (_functions if is_function else _classes).get(f"{config.get('module')}.{name}")
     if found is None:
         if name in ("Lambda", "__lambda__"):

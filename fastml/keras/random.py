@@ -1,14 +1,18 @@
 """Generators and seeds."""
 
 import random as _python_random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
+from fastml.keras._locks import ForkSafeLock
 from fastml.keras._naming import auto_name
 from fastml.keras._variable import Variable
 
-__all__ = ["SeedGenerator", "make_default_seed"]
+__all__ = ["SeedGenerator", "make_default_seed", "seeded"]
 
 
 class SeedGenerator:
@@ -58,23 +62,83 @@ class SeedGenerator:
 
 def make_default_seed() -> int:
     """A seed from Python's generator, which ``set_random_seed`` sets."""
-    return _python_random.randint(1, 10**9)
+    return _generators.get().seeds.randint(1, 10**9)
 
 
-_shuffling: SeedGenerator | None = None
+class _Generators:
+    """What this package draws from: seeds, by a generator like Python's, and the order of samples."""
+
+    def __init__(self, seeds: Any):
+        self.seeds = seeds
+        self.shuffling: SeedGenerator | None = None
+
+    def seed(self, seed: int) -> None:
+        self.seeds.seed(seed)
+        self.shuffling = SeedGenerator(seed, name="shuffling")
+
+
+_generators: ContextVar[_Generators] = ContextVar("generators", default=_Generators(_python_random))  # noqa: B039
 
 
 def shuffling_generator() -> SeedGenerator:
     """What the order of samples in ``fit`` is drawn from."""
-    global _shuffling
-    if _shuffling is None:
-        _shuffling = SeedGenerator(name="shuffling")
-    return _shuffling
+    generators = _generators.get()
+    if generators.shuffling is None:
+        generators.shuffling = SeedGenerator(name="shuffling")
+    return generators.shuffling
 
 
 def seed_everything(seed: int) -> None:
     """Seed Python's, NumPy's and this package's generators."""
-    global _shuffling
+    _generators.get().seed(seed)
+    _seed_scripts(seed)
+
+
+def _seed_scripts(seed: int) -> None:
+    """Python's and NumPy's own generators, which users' functions draw from."""
     _python_random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 - what users' own scripts draw from
-    _shuffling = SeedGenerator(seed, name="shuffling")
+    np.random.seed(seed)  # noqa: NPY002
+
+
+class _Kept:
+    """Python's and NumPy's states from before the first of the blocks under way, which may be in several threads."""
+
+    def __init__(self) -> None:
+        self._lock, self._blocks = ForkSafeLock(), 0
+        self._states: Any = None
+
+    def enter(self, seed: int) -> None:
+        with self._lock:
+            if not self._blocks:
+                self._states = _python_random.getstate(), np.random.get_state()  # noqa: NPY002
+            self._blocks += 1
+            _seed_scripts(seed)
+
+    def leave(self) -> None:
+        with self._lock:
+            self._blocks -= 1
+            if not self._blocks:
+                python, numpy = self._states
+                _python_random.setstate(python)
+                np.random.set_state(numpy)  # noqa: NPY002
+
+
+_kept = _Kept()
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw what this thread draws in the block from a seed; all generators go on afterwards as if nothing had been.
+
+    This package's draws are then the same whatever other threads draw. Python's and NumPy's generators, which it
+    seeds for users' functions, all threads have in common.
+    """
+    generators = _Generators(_python_random.Random(seed))
+    token = _generators.set(generators)
+    generators.seed(seed)
+    _kept.enter(seed)
+    try:
+        yield
+    finally:
+        _kept.leave()
+        _generators.reset(token)

@@ -76,5 +76,5 @@ BY_OUTPUT: dict[str, Loss] = {
     "identity": SQUARED_ERROR,
     "exp": POISSON,
     "logistic": BINARY_LOG_LOSS,
-    "softmax": SoftmaxCrossEntropy(from_logits=True),
+    "softmax": SoftmaxCrossEntropy(output=None),
 }

@@ -2,7 +2,6 @@
 
 import copy
 import inspect
-import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -140,15 +139,8 @@ class SequentialEstimator(BaseEstimator):
             yield
             return
         self._seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        before = random.getstate(), np.random.get_state()  # noqa: NPY002
-        order = keras.random.shuffling_generator().state.numpy()
-        keras.utils.set_random_seed(self._seed)
-        try:
+        with keras.random.seeded(self._seed):
             yield
-        finally:
-            random.setstate(before[0])
-            np.random.set_state(before[1])  # noqa: NPY002
-            keras.random.shuffling_generator().state.assign(order)
 
     def _output(self, X: Any) -> np.ndarray:
         check_is_fitted(self)

@@ -50,3 +50,25 @@ def train(
     )
     squares = sum(float(np.sum(np.square(w, dtype="float64"))) for w in model.get_weights())
     return [*map(float, history.history["loss"]), squares]
+
+
+def targets(kind, units):
+    """Labels; 0 or 1 in every place; or rows that sum to 1."""
+    if kind == "labels":
+        return np.arange(N) * 5 % 7 % units
+    if kind == "bits":
+        return (values((N, units), 1.1) > 0).astype("float32")
+    rows = 0.6 + values((N, units), 2.1)
+    return rows / rows.sum(axis=1, keepdims=True)
+
+
+def train_dense(keras, loss, kind, activation, units):
+    """The loss before training and in three epochs, and the sum of squares of all weights afterwards."""
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(units, activation=activation)])
+    model.set_weights([3 * values(w.shape, i) for i, w in enumerate(model.weights)])
+    model.compile(keras.optimizers.SGD(0.5), loss)
+    X, y = 4 * values((N, 4), 0.3), targets(kind, units)
+    before = model.evaluate(X, y, verbose=0)
+    history = model.fit(X, y, 8, epochs=3, shuffle=False, verbose=0).history["loss"]
+    squares = sum(float(np.sum(np.square(w, dtype="float64"))) for w in model.get_weights())
+    return [float(before), *map(float, history), squares]

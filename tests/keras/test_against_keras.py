@@ -1,12 +1,12 @@
 """Training against Keras: numbers that Keras 3.15.1 gave on TensorFlow 2.21.0.
 
-They are what ``keras_reference.train(keras, ...)`` returns with ``import keras``, rounded to six digits: losses of
-three epochs, and the sum of squares of all weights.
+They are what functions of ``keras_reference`` return with ``import keras``, rounded to six digits or
+seven.
 """
 
 import numpy as np
 import pytest
-from keras_reference import N, data, train
+from keras_reference import N, data, targets, train, train_dense
 
 from fastml import keras
 from fastml.keras import optimizers
@@ -60,3 +60,156 @@ def test_weights_of_samples():
     assert weighted == pytest.approx([1.17449, 1.13221, 1.11659, 36.4472], rel=RTOL)
     by_class = train(keras, Adam(0.01), class_weight={0: 1.0, 1: 3.0, 2: 0.5})
     assert by_class == pytest.approx([1.59552, 1.39061, 1.34444, 38.7197], rel=RTOL)
+
+
+# (loss, its options, targets, activation, units): from logits, whatever the activation and the options say.
+CROSSENTROPIES = [
+    ("BinaryCrossentropy", {}, "bits", "softmax", 3, [1.724915, 1.625742, 1.306355, 1.076271, 8.12789]),
+    (
+        "BinaryCrossentropy",
+        {"label_smoothing": 0.2},
+        "rows",
+        "softmax",
+        3,
+        [1.752564, 1.656187, 1.360177, 1.130649, 7.746812],
+    ),
+    ("BinaryCrossentropy", {}, "bits", "softmax", 1, [1.60391, 1.454138, 1.021592, 0.8366693, 0.4987291]),
+    (
+        "BinaryCrossentropy",
+        {"from_logits": True},
+        "bits",
+        "softmax",
+        3,
+        [1.724915, 1.625742, 1.306355, 1.076271, 8.12789],
+    ),
+    (
+        "BinaryCrossentropy",
+        {"from_logits": True},
+        "bits",
+        "sigmoid",
+        1,
+        [1.60391, 1.454138, 1.021592, 0.8366693, 0.4987291],
+    ),
+    (
+        "BinaryCrossentropy",
+        {"from_logits": True, "label_smoothing": 0.1},
+        "bits",
+        "sigmoid",
+        3,
+        [1.7242, 1.625603, 1.311327, 1.082846, 8.079148],
+    ),
+    ("BinaryCrossentropy", {}, "bits", "sigmoid", 3, [1.724915, 1.625742, 1.306355, 1.076271, 8.12789]),
+    (
+        "BinaryCrossentropy",
+        {"from_logits": True},
+        "bits",
+        "linear",
+        3,
+        [1.724915, 1.625742, 1.306355, 1.076271, 8.12789],
+    ),
+    ("CategoricalCrossentropy", {}, "rows", "sigmoid", 3, [4.194874, 3.428456, 1.68547, 1.383992, 5.489234]),
+    (
+        "CategoricalCrossentropy",
+        {"label_smoothing": 0.2},
+        "rows",
+        "sigmoid",
+        3,
+        [4.179884, 3.426219, 1.691135, 1.380776, 5.43622],
+    ),
+    (
+        "CategoricalCrossentropy",
+        {"from_logits": True},
+        "rows",
+        "sigmoid",
+        3,
+        [4.194874, 3.428456, 1.68547, 1.383992, 5.489234],
+    ),
+    (
+        "CategoricalCrossentropy",
+        {"from_logits": True, "label_smoothing": 0.1},
+        "rows",
+        "softmax",
+        3,
+        [4.187379, 3.427325, 1.688302, 1.382367, 5.462199],
+    ),
+    (
+        "CategoricalCrossentropy",
+        {"from_logits": True},
+        "rows",
+        "linear",
+        3,
+        [4.194874, 3.428456, 1.68547, 1.383992, 5.489234],
+    ),
+    (
+        "SparseCategoricalCrossentropy",
+        {},
+        "labels",
+        "sigmoid",
+        3,
+        [3.936288, 3.319833, 1.712539, 1.409528, 6.052542],
+    ),
+    (
+        "SparseCategoricalCrossentropy",
+        {"from_logits": True},
+        "labels",
+        "sigmoid",
+        3,
+        [3.936288, 3.319833, 1.712539, 1.409528, 6.052542],
+    ),
+    (
+        "SparseCategoricalCrossentropy",
+        {"from_logits": True},
+        "labels",
+        "softmax",
+        3,
+        [3.936288, 3.319833, 1.712539, 1.409528, 6.052542],
+    ),
+    (
+        "SparseCategoricalCrossentropy",
+        {},
+        "labels",
+        "hard_sigmoid",
+        3,
+        [2.841148, 2.67664, 2.406358, 2.356979, 15.28823],
+    ),
+]
+
+
+@pytest.mark.parametrize(("loss", "options", "kind", "activation", "units", "expected"), CROSSENTROPIES)
+@pytest.mark.filterwarnings("ignore:.*received `from_logits=True`")
+def test_crossentropies_and_activations(loss, options, kind, activation, units, expected):
+    trained = train_dense(keras, getattr(keras.losses, loss)(**options), kind, activation, units)
+    assert trained == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["binary_crossentropy", "categorical_crossentropy"])
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_predictions_are_those_of_the_activation(loss, activation):
+    """The loss takes logits, metrics and predictions do not."""
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation=activation)])
+    model.compile("sgd", loss, metrics=["mse"])
+    rows = np.random.default_rng(0).standard_normal((N, 4)).astype("f")
+    y = targets("rows", 3)
+    expected = np.square(model(rows) - y).mean()
+    assert model.evaluate(rows, y, verbose=0)[1] == pytest.approx(expected, rel=1e-5)
+
+
+def test_logits_that_are_none():
+    from_logits = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    with pytest.warns(
+        UserWarning, match="produced by a Softmax activation and thus does not represent logits"
+    ):
+        train_dense(keras, from_logits, "labels", "softmax", 3)
+
+
+def test_the_gradient_of_targets_that_do_not_sum_to_1_is_the_loss_s_own():
+    """TensorFlow's is that of rows that do."""
+    logits = np.array([[0.3, -0.2, 0.5]])
+    y = np.array([[1.0, 1.0, 0.0]])
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3, activation="softmax", use_bias=False)])
+    model.compile(keras.optimizers.SGD(1.0), "categorical_crossentropy")
+    model.set_weights([np.diag(logits[0])])
+    model.fit(np.ones((1, 3)), y, verbose=0)
+    p = np.exp(logits) / np.exp(logits).sum()
+    step = np.diag(logits[0]) - model.get_weights()[0]
+    np.testing.assert_allclose(step, np.tile(2 * p - y, (3, 1)), atol=1e-6)

@@ -9,7 +9,7 @@ from fastml import keras
 
 NAMES = {
     "": "Sequential Model Input Layer Loss Metric Optimizer Initializer Regularizer activations layers models utils",
-    "models": "Sequential Model",
+    "models": "Sequential Model clone_model model_from_json load_model save_model",
     "layers": "Dense Conv2D MaxPooling2D MaxPool2D Flatten Dropout BatchNormalization Input InputLayer Rescaling",
     "utils": "to_categorical set_random_seed normalize Progbar clear_session",
     "callbacks": "EarlyStopping ModelCheckpoint ReduceLROnPlateau LearningRateScheduler CSVLogger TerminateOnNaN "

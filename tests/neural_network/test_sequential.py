@@ -1,17 +1,19 @@
 """Models of fastml.keras as scikit-learn's estimators."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
+import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fastml.keras import Input, Sequential, callbacks, layers, optimizers
-from fastml.neural_network import CNNClassifier, SequentialClassifier, SequentialRegressor
+from fastml.neural_network import CNNClassifier, MLPClassifier, SequentialClassifier, SequentialRegressor
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((120, 4)).astype("f")
@@ -139,3 +141,38 @@ def test_images():
         clone(model).fit(floats.reshape(150, 64), y)
     with pytest.raises(ValueError, match="uint8"):
         model.predict(floats)
+
+
+def image_classifier():
+    sizes = {"filters": (2,), "kernel_size": 1, "pool_size": 1, "hidden_layer_sizes": (8,)}
+    return CNNClassifier(**sizes, image_shape=(2, 2), epochs=3, random_state=0)
+
+
+@pytest.mark.parametrize(
+    "make", [classifier, image_classifier, lambda: MLPClassifier(random_state=0, max_iter=20)]
+)
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+def test_threads_fit_and_predict_as_one_does(make):
+    one = make().fit(X, NAMES)
+    expected = one.predict_proba(X)
+
+    def fit_or_predict(i):
+        return (make().fit(X, NAMES) if i % 2 else one).predict_proba(X)
+
+    with ThreadPoolExecutor(4) as threads:
+        for proba in threads.map(fit_or_predict, range(16)):
+            assert_array_equal(proba, expected)
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_workers_search_as_one_does(backend):
+    def searched(**jobs):
+        return GridSearchCV(classifier(epochs=3), {"units": [4, 16]}, cv=2, **jobs).fit(X, NAMES)
+
+    expected = searched()
+    with joblib.parallel_backend(backend):
+        found = searched(n_jobs=2)
+        proba = cross_val_predict(image_classifier(), X, NAMES, cv=2, method="predict_proba", n_jobs=2)
+    assert_array_equal(found.cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"])
+    assert_array_equal(found.predict_proba(X), expected.predict_proba(X))
+    assert_array_equal(proba, cross_val_predict(image_classifier(), X, NAMES, cv=2, method="predict_proba"))

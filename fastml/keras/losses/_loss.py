@@ -1,5 +1,6 @@
 """Loss objects: a function, its options, and how values become one number."""
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -141,21 +142,30 @@ def _network_loss(name: str, kwargs: dict[str, Any], last: str | None) -> Any:
         raise ValueError("ignore_class is not supported in training: give such samples a weight of 0.")
     logits = kwargs.pop("from_logits", False)
     smoothing = kwargs.get("label_smoothing", 0.0)
-    if name in ("categorical_crossentropy", "sparse_categorical_crossentropy") and (
-        logits or last == "softmax"
-    ):
-        return backprop.SoftmaxCrossEntropy(smoothing, from_logits=logits)
-    if name == "binary_crossentropy" and last == "sigmoid" and not logits:
-        return backprop.SigmoidCrossEntropy(smoothing)
+    if name in _OF_LOGITS:
+        # As Keras on TensorFlow: both activations remember what they were given, and any of these losses takes that.
+        output = last if last in ("softmax", "sigmoid") else None
+        loss, expected = _OF_LOGITS[name]
+        if logits and output is not None:
+            warnings.warn(
+                f'"`{name}` received `from_logits=True`, but the `output` argument was produced by a {expected} '
+                "activation and thus does not represent logits. Was this intended?",
+                stacklevel=4,
+            )
+        if logits or output is not None:
+            return loss(smoothing, output)
     if logits and name.endswith("_focal_crossentropy"):
         raise ValueError(
             f"{name} with from_logits=True is not supported in training: end the model in an activation."
         )
-    formula = getattr(formulas, _FORMULAS.get((name, logits), name))
+    formula = getattr(formulas, _FORMULAS.get(name, name))
     return backprop.Formula(partial(formula, **kwargs))
 
 
-_FORMULAS = {
-    ("binary_crossentropy", True): "binary_crossentropy_of_logits",
-    ("categorical_generalized_cross_entropy", False): "generalized_crossentropy",
+# What computes a loss from logits, and the activation that Keras' message names.
+_OF_LOGITS: dict[str, tuple[Any, str]] = {
+    "binary_crossentropy": (backprop.SigmoidCrossEntropy, "Sigmoid"),
+    "categorical_crossentropy": (backprop.SoftmaxCrossEntropy, "Softmax"),
+    "sparse_categorical_crossentropy": (backprop.SoftmaxCrossEntropy, "Softmax"),
 }
+_FORMULAS = {"categorical_generalized_cross_entropy": "generalized_crossentropy"}

@@ -1,11 +1,14 @@
 """compile, and what it keeps."""
 
+import threading
 from typing import Any
 
 from fastml.keras import metrics as metrics_module
 from fastml.keras import optimizers
+from fastml.keras._locks import ForkSafeLock, exclusive
 from fastml.keras._serialization import deserialize_keras_object, serialize_keras_object
 from fastml.keras.models._compiled import Comparison, CompiledMetrics
+from fastml.keras.models._trainability import Trainability
 
 
 class Compilable:
@@ -26,12 +29,17 @@ class Compilable:
         self._metrics: CompiledMetrics | None = None
         self._comparison: Comparison | None = None
         self._compile_config: dict[str, Any] = {}
-        # For single batches: see Trainer.
-        self._batch_feeds: dict[str, Any] = {}
         self.stop_training = False
+        # What was trainable when fit, evaluate and the like were first called.
+        self._first_used: dict[str, Trainability] = {}
+        # Taken by what changes the optimizer, the metrics or the weights.
+        self._lock = ForkSafeLock()
+        # For single batches, in each thread its own: see Trainer.
+        self._batch_feeds = threading.local()
 
     # Compiling
 
+    @exclusive
     def compile(
         self,
         optimizer: Any = "rmsprop",
@@ -45,6 +53,9 @@ class Compilable:
         auto_scale_loss: bool = True,
     ) -> None:
         """Choose how to train and what to measure.
+
+        What is trained is what is ``trainable`` when ``fit`` (or ``train_on_batch``) is first called, until the next
+        ``compile``.
 
         Parameters
         ----------
@@ -64,7 +75,8 @@ class Compilable:
         self._loss_tracker = metrics_module.Mean(name="loss")
         self._comparison = None
         self.stop_training = False
-        self._batch_feeds = {}
+        self._first_used = {}
+        self._batch_feeds = threading.local()
         self.compiled = True
         self._compile_config = {
             "optimizer": self.optimizer,

@@ -92,6 +92,26 @@ def class_weights(y: np.ndarray, class_weight: dict[int, float]) -> np.ndarray:
     return weights
 
 
+def batch_of(x: Any, y: Any, sample_weight: Any) -> Samples:
+    """Arrays as one batch."""
+    samples = Samples(
+        as_array(x, "x"),
+        None if y is None else np.asarray(y),
+        None if sample_weight is None else np.asarray(sample_weight),
+    )
+    check_cardinality(samples)
+    return samples
+
+
+def weighted(samples: Samples, class_weight: dict[int, float] | None) -> Samples:
+    """With the weight of each sample's class, if classes have one."""
+    if class_weight is None:
+        return samples
+    if samples.sample_weight is not None:
+        raise ValueError("You cannot `class_weight` and `sample_weight` at the same time.")
+    return samples._replace(sample_weight=class_weights(np.asarray(samples.y), class_weight))
+
+
 def train_validation_split(samples: Samples, validation_split: float) -> tuple[Samples, Samples]:
     """The first samples, and the last.
 
@@ -202,11 +222,12 @@ def is_batches(x: Any) -> bool:
 class Epochs:
     """Epoch after epoch of batches; with ``steps_per_epoch`` an epoch goes on where the last one ended.
 
-    A pass is one iteration over all batches: an epoch, unless there are ``steps_per_epoch``.
+    A pass is one iteration over all batches: an epoch, unless there are ``steps_per_epoch``. With ``restarts`` each
+    epoch begins a pass, and what of the last one is left is not taken; a generator goes on all the same.
     """
 
-    def __init__(self, batches: Any, steps_per_epoch: int | None = None):
-        self.batches, self.steps_per_epoch = batches, steps_per_epoch
+    def __init__(self, batches: Any, steps_per_epoch: int | None = None, restarts: bool = False):
+        self.batches, self.steps_per_epoch, self._restarts = batches, steps_per_epoch, restarts
         self._stream: Iterator[Any] | None = None
         self._generator: list[int] = []
         self._taken = self._first_step = 0
@@ -257,7 +278,7 @@ class Epochs:
             while (batch := self._next()) is not None:
                 yield batch
             return
-        if self._stream is None:
+        if self._stream is None or self._restarts:
             self._begin_pass()
         for step in range(first, self.steps_per_epoch):
             batch = self._next()

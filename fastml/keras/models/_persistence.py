@@ -1,8 +1,10 @@
-"""save, load_weights, export: a model's methods for files."""
+"""save, load_weights, to_json, export: a model's methods for files."""
 
+import json
 from typing import Any
 
 from fastml.keras import saving
+from fastml.keras._serialization import serialize_keras_object
 from fastml.keras.export import export_model
 
 
@@ -20,6 +22,21 @@ class Persistent:
     def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
         """Set the weights from a ``.weights.h5`` or ``.keras`` file: see `saving.load_weights`."""
         saving.load_weights(self, filepath, skip_mismatch)
+
+    def to_json(self, **kwargs: Any) -> str:
+        """The configuration, and how the model is compiled, for `models.model_from_json`; weights are not in it.
+
+        Parameters
+        ----------
+        **kwargs
+            For ``json.dumps``.
+
+        Raises
+        ------
+        TypeError
+            If a layer, a loss or a metric is none of this package's.
+        """
+        return json.dumps(serialize_keras_object(self), **kwargs)
 
     def export(self, filepath: Any, format: str = "tf_saved_model", verbose: Any = None) -> None:
         """Write the model for other programs to predict with: see `export.export_model`."""

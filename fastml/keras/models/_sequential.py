@@ -1,17 +1,19 @@
 """Sequential models: their layers, shapes, weights and configuration."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastml.keras import _device
+from fastml.keras._locks import ForkSafeLock
 from fastml.keras._serialization import deserialize_keras_object, public, serialize_keras_object
 from fastml.keras.layers import InputLayer
 from fastml.keras.layers._layer import Layer, Shape
 from fastml.keras.models._data import standard_input
 from fastml.keras.models._persistence import Persistent
 from fastml.keras.models._summary import print_summary
+from fastml.keras.models._trainability import Trainability
 from fastml.keras.models._trainer import Trainer
 from fastml.solvers.backprop import Data, Network, Node
 
@@ -49,6 +51,8 @@ class Sequential(Model):
         self._layers: list[Layer] = []
         self._network: Network | None = None
         self._network_key: Any = None
+        # Taken for no longer than that takes, so that predicting never waits for training.
+        self._making = ForkSafeLock()
         for layer in layers or ():
             self._append(layer)
         self._maybe_build()
@@ -225,22 +229,30 @@ class Sequential(Model):
             shape = layer.compute_output_shape(shape)
         return nodes
 
-    def network(self, sample_shape: tuple[int, ...], train: bool = False) -> Network:
+    def network(
+        self, sample_shape: tuple[int, ...], train: bool = False, trainability: Trainability | None = None
+    ) -> Network:
         """The network for samples of a shape: the one at hand, unless something has changed.
 
-        One that is only to predict leaves the parameters where they are: it may be made while another one trains them.
+        A ``trainability`` decides what it trains; None is that of the network at hand, for what does not train. One
+        that is only to predict leaves the parameters where they are: it may be made while another one trains them.
         """
+        with self._making:
+            return self._network_for(sample_shape, train, trainability)
+
+    def _network_for(
+        self, sample_shape: tuple[int, ...], train: bool, trainability: Trainability | None
+    ) -> Network:
         if not self.built:
             self.build((None, *sample_shape))
         dtypes = {layer.dtype for layer in self.layers}
         if len(dtypes) != 1:
             raise ValueError(f"All layers of a model must have one dtype. Received: {sorted(dtypes)}")
-        key = (
-            sample_shape,
-            _device.device(),
-            tuple((id(layer), layer.trainable) for layer in _leaves(self)),
-            tuple((id(v), v.trainable) for v in self.weights),
-        )
+        if trainability is None:
+            trainability = Trainability.of(self)
+            if self._network is not None and trainability.is_of_what(self._network_key[-1]):
+                trainability = self._network_key[-1]
+        key = (sample_shape, _device.device(), trainability)
         network = self._network
         if (
             network is None
@@ -248,8 +260,9 @@ class Sequential(Model):
             or not network.is_current
             or (train and network.trained != network.parameters)
         ):
-            nodes = self.make_nodes(sample_shape)
-            network = Network(nodes, sample_shape, np.dtype(dtypes.pop()), _device.device(), train)
+            with trainability.applied():
+                nodes = self.make_nodes(sample_shape)
+                network = Network(nodes, sample_shape, np.dtype(dtypes.pop()), _device.device(), train)
             self._network, self._network_key = network, key
         return network
 
@@ -262,12 +275,9 @@ class Sequential(Model):
             If they have another shape.
         """
         x = standard_input(x)
-        if not self.built:
-            if not self._layers:
-                raise ValueError(
-                    f"Sequential model {self.name} cannot be built because it has no layers. Call `model.add(layer)`."
-                )
-            self.build((None, *x.shape[1:]))
+        with self._making:
+            if not self.built:
+                self.build((None, *x.shape[1:]))
         expected = self.input_shape
         if x.ndim == len(expected) + 1 and x.shape[-1] == 1:
             x = x[..., 0]
@@ -286,7 +296,8 @@ class Sequential(Model):
     def __call__(self, inputs: Any, training: bool = False) -> np.ndarray:
         """The output for an array of samples."""
         x = self.adapted(inputs)
-        network = self.network(x.shape[1:])
+        # Frozen normalisation does in training what it does elsewhere.
+        network = self.network(x.shape[1:], trainability=Trainability.of(self) if training else None)
         program = network.inference(len(x), as_in_training=training)
         program.load(Data(x))
         program.run()
@@ -307,9 +318,22 @@ class Sequential(Model):
         print_summary(self, line_length, positions, print_fn, show_trainable)
 
     def __reduce__(self) -> Any:
-        optimizer = self.optimizer.variables if self.optimizer is not None else ()
-        values = [[variable.numpy() for variable in variables] for variables in (self.variables, optimizer)]
-        return _remade, (serialize_keras_object(self), *values)
+        values = [variable.numpy() for variable in self.variables]
+        return _remade, (serialize_keras_object(self), values, self._optimizer_state())
+
+    def _optimizer_state(self) -> "_OptimizerState | None":
+        if self.optimizer is None:
+            return None
+        places = None
+        if self.optimizer.built:
+            own = {id(variable): place for place, variable in enumerate(self.weights)}
+            places = [own.get(id(variable)) for variable in self.optimizer.trainable_variables]
+            if None in places:
+                raise ValueError(
+                    f"Sequential model '{self.name}' no longer has all layers that its optimizer was built for. Call "
+                    "`compile()` before it is copied or pickled."
+                )
+        return _OptimizerState(places, [variable.numpy() for variable in self.optimizer.variables])
 
     def get_config(self) -> dict[str, Any]:
         config = {"name": self.name, "trainable": self._trainable, "dtype": Layer.get_config(self)["dtype"]}
@@ -333,21 +357,27 @@ class Sequential(Model):
         return model
 
 
+class _OptimizerState(NamedTuple):
+    """An optimizer's variables, and the places among the model's weights of those it was built for, if it was."""
+
+    built_for: list[int | None] | None
+    values: list[np.ndarray]
+
+
 def _remade(
-    config: dict[str, Any], variables: list[np.ndarray], of_optimizer: list[np.ndarray]
+    config: dict[str, Any], variables: list[np.ndarray], of_optimizer: _OptimizerState | None
 ) -> Sequential:
     """What pickles and copies are made by: configuration, then every variable."""
+    compiled = config.pop("compile_config", None)
     model = deserialize_keras_object(config)
     for variable, value in zip(model.variables, variables, strict=True):
         variable.assign(value)
-    if of_optimizer:
-        for variable, value in zip(model.optimizer.variables, of_optimizer, strict=True):
+    if compiled is not None:
+        model.compile(**deserialize_keras_object(compiled))
+    if of_optimizer is not None:
+        optimizer = model.optimizer
+        if of_optimizer.built_for is not None:
+            optimizer.build([model.weights[place] for place in of_optimizer.built_for])
+        for variable, value in zip(optimizer.variables, of_optimizer.values, strict=True):
             variable.assign(value)
     return model
-
-
-def _leaves(model: Sequential) -> list[Layer]:
-    leaves: list[Layer] = []
-    for layer in model.layers:
-        leaves += _leaves(layer) if isinstance(layer, Sequential) else [layer]
-    return leaves

@@ -1,11 +1,19 @@
 """fit, evaluate, predict."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from fastml.keras._locks import exclusive
 from fastml.keras.callbacks import CallbackList
+from fastml.keras.models._arguments import (
+    check_counts,
+    check_validation_freq,
+    check_validation_split,
+    is_due,
+)
 from fastml.keras.models._compilable import Compilable
 from fastml.keras.models._compiled import Comparison, resolved_loss
 from fastml.keras.models._data import (
@@ -14,15 +22,19 @@ from fastml.keras.models._data import (
     IterableBatches,
     Samples,
     as_array,
+    batch_of,
     check_cardinality,
-    class_weights,
     is_batches,
     train_validation_split,
     unpack_x_y_sample_weight,
+    weighted,
 )
 from fastml.keras.models._feed import Feed
+from fastml.keras.models._trainability import Trainability
 from fastml.keras.saving._state import restore_epoch, restore_training
-from fastml.solvers.backprop import Activation, RowActivation
+from fastml.solvers.backprop import Activation, Network, RowActivation
+
+TRAINING, PREDICTING = ("fit", "train_on_batch"), ("predict", "predict_on_batch")
 
 
 @dataclass
@@ -47,6 +59,9 @@ class Progress:
 class Trainer(Compilable):
     """What a model does with data.
 
+    It may predict in several threads at a time, and while another one trains it, with the weights of that moment. What
+    trains or measures waits for its turn.
+
     Attributes
     ----------
     stop_training : bool
@@ -64,19 +79,32 @@ class Trainer(Compilable):
 
     # Feeds: a data set, or batches that come one by one, made fit for the network
 
-    def _feed(self, kind: str, samples: Samples, in_memory: bool) -> Feed:
-        """Something that runs batches; ``kind`` is "training", "measuring" or "predicting"."""
+    def _network_for_use(self, use: str, sample_shape: tuple[int, ...]) -> Network:
+        """That of the first use since ``compile``: what has been frozen since is trained on, as in Keras."""
+        trainability = None
+        if use not in PREDICTING:
+            now = Trainability.of(self)
+            trainability = self._first_used.get(use)
+            if trainability is None or not trainability.is_of_what(now):
+                trainability = self._first_used[use] = now
+        return self.network(sample_shape, use in TRAINING, trainability)  # type: ignore[attr-defined]
+
+    def _feed(self, use: str, samples: Samples, in_memory: bool) -> Feed:
+        """Something that runs batches for a method, ``use``."""
         x = self.adapted(samples.x)  # type: ignore[attr-defined]
-        network = self.network(x.shape[1:], kind == "training")  # type: ignore[attr-defined]
+        network = self._network_for_use(use, x.shape[1:])
         comparison = None
-        if kind != "predicting":
+        if use not in PREDICTING:
             comparison = self._ensure_comparison(samples, network)
         optimizer = None
-        if kind == "training":
+        if use in TRAINING:
             optimizer = self.optimizer
             if optimizer is None:
                 raise ValueError("The model was compiled without an optimizer.")
-            optimizer.build(self.trainable_weights)  # type: ignore[attr-defined]
+            trained = self._first_used[use].trained
+            if not trained:
+                warnings.warn("The model does not have any trainable weights.", stacklevel=4)
+            optimizer.build(trained)
         return Feed(network, comparison, optimizer, samples._replace(x=x) if in_memory else None)
 
     def _ensure_comparison(self, samples: Samples, network: Any) -> Comparison:
@@ -118,11 +146,12 @@ class Trainer(Compilable):
             None if sample_weight is None else as_array(sample_weight, "sample_weight"),
         )
         check_cardinality(samples)
-        samples = _weighted(samples, class_weight)
+        samples = weighted(samples, class_weight)
         return samples, ArrayBatches(len(samples.x), batch_size, steps, shuffle)
 
     # Training
 
+    @exclusive
     def fit(
         self,
         x: Any = None,
@@ -175,14 +204,19 @@ class Trainer(Compilable):
         On an interrupt the weights are those of the last completed step.
         """
         self._assert_compiled()
+        check_counts(batch_size=batch_size, validation_batch_size=validation_batch_size)
+        check_counts(steps_per_epoch=steps_per_epoch, validation_steps=validation_steps)
+        check_counts(least=0, optional=False, epochs=epochs, initial_epoch=initial_epoch)
+        check_validation_split(validation_split)
         if validation_split and validation_data is None:
             first, last = train_validation_split(Samples(x, y, sample_weight), validation_split)
             (x, y, sample_weight), validation_data = first, last
         samples, batches = self._data(x, y, sample_weight, batch_size, steps_per_epoch, shuffle, class_weight)
-        feed = self._feed("training", samples, isinstance(batches, ArrayBatches))
+        feed = self._feed("fit", samples, isinstance(batches, ArrayBatches))
         epochs_of_batches = Epochs(batches, steps_per_epoch)
         validation = None
         if validation_data is not None:
+            check_validation_freq(validation_freq)
             size = validation_batch_size or batch_size
             validation = self._validation(validation_data, size, validation_steps)
         callbacks = self._callback_list(callbacks, verbose, epochs, epochs_of_batches.num_batches, fit=True)
@@ -199,7 +233,7 @@ class Trainer(Compilable):
             self._run_epoch(feed, callbacks)
             self.progress.epoch, self.progress.step = epoch + 1, 0
             logs = self.get_metrics_result()
-            if validation is not None and _is_due(epoch, validation_freq):
+            if validation is not None and is_due(epoch, validation_freq):
                 measured = self._measure(*validation, callbacks)
                 logs = dict(
                     sorted((logs | {f"val_{name}": value for name, value in measured.items()}).items())
@@ -272,8 +306,8 @@ class Trainer(Compilable):
     def _validation(self, data: Any, batch_size: int | None, steps: int | None) -> tuple[Feed, Epochs]:
         x, y, sample_weight = (data, None, None) if is_batches(data) else unpack_x_y_sample_weight(data)
         samples, batches = self._data(x, y, sample_weight, batch_size, steps, shuffle=False)
-        feed = self._feed("measuring", samples, isinstance(batches, ArrayBatches))
-        return feed, Epochs(batches, steps)
+        feed = self._feed("evaluate", samples, isinstance(batches, ArrayBatches))
+        return feed, Epochs(batches, steps, restarts=True)
 
     def _measure(self, feed: Feed, batches: Epochs, callbacks: CallbackList) -> dict[str, Any]:
         callbacks.on_test_begin()
@@ -286,6 +320,7 @@ class Trainer(Compilable):
         callbacks.on_test_end(logs)
         return logs
 
+    @exclusive
     def evaluate(
         self,
         x: Any = None,
@@ -305,6 +340,7 @@ class Trainer(Compilable):
             The loss if there are no metrics; a dict if ``return_dict``.
         """
         self._assert_compiled()
+        check_counts(batch_size=batch_size, steps=steps)
         data = x if is_batches(x) else Samples(x, y, sample_weight)
         feed, batches = self._validation(data, batch_size, steps)
         self._measure(
@@ -323,8 +359,9 @@ class Trainer(Compilable):
         callbacks: Any = None,
     ) -> np.ndarray:
         """The output for samples, of an array or of batches."""
+        check_counts(batch_size=batch_size, steps=steps)
         samples, batches = self._data(x, None, None, batch_size, steps, shuffle=False)
-        feed = self._feed("predicting", samples, isinstance(batches, ArrayBatches))
+        feed = self._feed("predict", samples, isinstance(batches, ArrayBatches))
         epoch = Epochs(batches, steps)
         callbacks = self._callback_list(callbacks, verbose, 1, epoch.num_batches, fit=False)
         callbacks.on_predict_begin()
@@ -338,15 +375,17 @@ class Trainer(Compilable):
 
     # One batch
 
-    def _batch_feed(self, kind: str, samples: Samples) -> Feed:
+    def _batch_feed(self, use: str, samples: Samples) -> Feed:
         """The feed for single batches: its programs are kept for the next one."""
         x_shape = self.adapted(samples.x).shape[1:]  # type: ignore[attr-defined]
-        network = self.network(x_shape, kind == "training")  # type: ignore[attr-defined]
-        feed = self._batch_feeds.get(kind)
+        network = self._network_for_use(use, x_shape)
+        feed = getattr(self._batch_feeds, use, None)
         if feed is None or feed.network is not network:
-            feed = self._batch_feeds[kind] = self._feed(kind, samples, in_memory=False)
+            feed = self._feed(use, samples, in_memory=False)
+            setattr(self._batch_feeds, use, feed)
         return feed
 
+    @exclusive
     def train_on_batch(
         self,
         x: Any,
@@ -355,54 +394,28 @@ class Trainer(Compilable):
         class_weight: Any = None,
         return_dict: bool = False,
     ) -> Any:
-        """One step on one batch. Results are means since ``reset_metrics``, as in Keras."""
+        """One step on one batch. Results are the batch's, before the step."""
         self._assert_compiled()
-        samples = _weighted(_batch(x, y, sample_weight), class_weight)
-        feed = self._batch_feed("training", samples)
+        self.reset_metrics()
+        samples = weighted(batch_of(x, y, sample_weight), class_weight)
+        feed = self._batch_feed("train_on_batch", samples)
         self._take_in(feed, feed.train(self._fit_batch(feed, samples)))
         return self._results(return_dict)
 
+    @exclusive
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
-        """Loss and metrics of one batch. Results are means since ``reset_metrics``, as in Keras."""
+        """Loss and metrics of one batch."""
         self._assert_compiled()
-        samples = _batch(x, y, sample_weight)
-        feed = self._batch_feed("measuring", samples)
+        self.reset_metrics()
+        samples = batch_of(x, y, sample_weight)
+        feed = self._batch_feed("test_on_batch", samples)
         self._take_in(feed, feed.run(self._fit_batch(feed, samples)))
         return self._results(return_dict)
 
     def predict_on_batch(self, x: Any) -> np.ndarray:
         """The output for one batch."""
-        samples = _batch(x, None, None)
-        feed = self._batch_feed("predicting", samples)
+        samples = batch_of(x, None, None)
+        feed = self._batch_feed("predict_on_batch", samples)
         return feed.predict(self._fit_batch(feed, samples))
-
-
-def _batch(x: Any, y: Any, sample_weight: Any) -> Samples:
-    samples = Samples(
-        as_array(x, "x"),
-        None if y is None else np.asarray(y),
-        None if sample_weight is None else np.asarray(sample_weight),
-    )
-    check_cardinality(samples)
-    return samples
-
-
-def _weighted(samples: Samples, class_weight: dict[int, float] | None) -> Samples:
-    if class_weight is None:
-        return samples
-    if samples.sample_weight is not None:
-        raise ValueError("You cannot `class_weight` and `sample_weight` at the same time.")
-    return samples._replace(sample_weight=class_weights(np.asarray(samples.y), class_weight))
-
-
-def _is_due(epoch: int, validation_freq: Any) -> bool:
-    if isinstance(validation_freq, int):
-        return (epoch + 1) % validation_freq == 0
-    if isinstance(validation_freq, list | tuple):
-        return epoch + 1 in validation_freq
-    raise ValueError(
-        f"Expected `validation_freq` to be a list or int. Received: validation_freq={validation_freq} of the type "
-        f"{type(validation_freq)}."
-    )

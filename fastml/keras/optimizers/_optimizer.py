@@ -36,6 +36,8 @@ class Optimizer:
         Steps taken.
     variables : list of Variable
         The state, in Keras' order.
+    trainable_variables : list of Variable
+        What it was built for.
     """
 
     # Groups of kinds of state: Keras makes those of one group variable by variable.
@@ -91,7 +93,7 @@ class Optimizer:
             values = np.array(learning_rate, np.float32)
             self._learning_rate = Variable(values, "learning_rate", f"{self.name}/learning_rate")
         self._state_variables: list[Variable] = []
-        self._trainable_variables: list[Any] = []
+        self.trainable_variables: list[Any] = []
         self.rule: backprop.Optimizer | None = None
 
     def _make_rule(self, **shared: Any) -> backprop.Optimizer:
@@ -109,7 +111,7 @@ class Optimizer:
             If it was built for others.
         """
         if self.built:
-            known = {id(variable) for variable in self._trainable_variables}
+            known = {id(variable) for variable in self.trainable_variables}
             for variable in variables:
                 if id(variable) not in known:
                     raise ValueError(
@@ -120,7 +122,7 @@ class Optimizer:
             return
         clipping = backprop.Clipping(self.clipnorm, self.clipvalue, self.global_clipnorm)
         self.rule = self._make_rule(weight_decay=self.weight_decay or 0.0, clipping=clipping)
-        self._trainable_variables = list(variables)
+        self.trainable_variables = list(variables)
         for variable in variables:
             variable.parameter.decays = self._decays(variable)
         for kinds in self.state_order:

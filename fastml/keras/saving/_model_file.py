@@ -135,7 +135,7 @@ def load_model(
         data = archive.read(WEIGHTS)
         with WeightsFile(io.BytesIO(data), path, len(data)) as weights:
             with _allocation.of_a_file(weights.n_bytes):
-                model = _model_of(config, path, custom_objects, compile)
+                model = _model_of(config, f"'{path}'", custom_objects, compile)
             weights.load_into(model)
         if STATE in archive:
             state = archive.json(STATE)
@@ -144,12 +144,37 @@ def load_model(
     return model
 
 
-def _model_of(config: Any, path: str, custom_objects: dict[str, Any] | None, compile: bool) -> Any:
+def model_from_json(json_string: Any, custom_objects: dict[str, Any] | None = None) -> Any:
+    """A model of the configuration that ``to_json`` gives, with new weights, compiled as it was.
+
+    Nothing in it is executed; but it may ask for weights of any size.
+
+    Parameters
+    ----------
+    json_string : str or bytes
+    custom_objects : dict of str to class or function, default=None
+        What names in it stand for that are none of this package's.
+
+    Raises
+    ------
+    ValueError
+        If it is no JSON text, or has layers that this package does not have, Lambda layers among them.
+    """
+    try:
+        config = json.loads(json_string)
+    except RecursionError as error:
+        raise ValueError("json_string is nested too deeply to be a model.") from error
+    return _model_of(config, "json_string", custom_objects, compile=True)
+
+
+def _model_of(config: Any, source: str, custom_objects: dict[str, Any] | None, compile: bool) -> Any:
     kind = config.get("class_name") if isinstance(config, dict) else None
     if kind != "Sequential" and kind not in (custom_objects or {}):
         raise ValueError(
-            f"'{path}' is no Sequential model, the one kind of fastml.keras: its class is {kind!r}."
+            f"{source} is no Sequential model, the one kind of fastml.keras: its class is {kind!r}."
         )
+    if not isinstance(config.get("config"), dict):
+        raise ValueError(f"{source} does not describe a model: its 'config' is {config.get('config')!r}.")
     if not compile:
         config["compile_config"] = None
     try:
@@ -157,7 +182,7 @@ def _model_of(config: Any, path: str, custom_objects: dict[str, Any] | None, com
         return deserialize_keras_object(config, custom_objects)
     except (KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
         raise ValueError(
-            f"'{path}' does not describe a model: {type(error).__name__} {error} in {CONFIG}"
+            f"{source} does not describe a model: {type(error).__name__} {error} in its configuration"
         ) from error
 
 

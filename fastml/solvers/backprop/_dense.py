@@ -10,7 +10,7 @@ def gradient_of(parameter: Parameter | None, recording: Recording):
     """Where a parameter's gradient goes: an array that nobody reads if it is not trained."""
     if parameter is None:
         return None
-    return parameter.gradient if parameter.trainable else recording.array(parameter.shape)
+    return parameter.gradient if recording.trains(parameter) else recording.array(parameter.shape)
 
 
 class Dense(Node):
@@ -34,7 +34,7 @@ class Dense(Node):
             if self.activation == "relu":
                 recording(activation.gradient, out, out, dout, dout, "relu")
             dout_rows = as_rows(dout)
-            if self.trainable:
+            if recording.trains_any_of(self):
                 dW, dbias = gradient_of(self.weights, recording), gradient_of(self.bias, recording)
                 recording(dense.gradient_weights, rows, dout_rows, dW, dbias)
             if not wanted:
@@ -131,7 +131,7 @@ class Conv(Node):
         def backward(dout, wanted):
             if self.activation == "relu":
                 recording(activation.gradient, out, out, dout, dout, "relu")
-            if self.trainable:
+            if recording.trains_any_of(self):
                 dW, dbias = self.gradients(recording)
                 recording(conv.gradient_filters, x, dout, dW, dbias, geometry)
             if not wanted:
@@ -169,7 +169,7 @@ class ConvMaxPool(Node):
 
         def backward(dout, wanted):
             maxima = dout, out, argmax
-            if conv.trainable:
+            if recording.trains_any_of(conv):
                 dW, dbias = conv.gradients(recording)
                 recording(kernels.gradient_filters_max_pooled, x, *maxima, dW, dbias, geometry, self.pool)
             if not wanted:

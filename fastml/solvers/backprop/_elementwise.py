@@ -147,20 +147,15 @@ def _rescale(x, scale, offset, out):
 
 
 class OutputPenalty(Node):
-    """Passes its input on; the objective has a penalty on it, divided by the number of samples.
-
-    Attributes
-    ----------
-    value : float
-        The penalty of the batch at hand.
-    """
+    """Passes its input on; the objective has a penalty on it, divided by the number of samples."""
 
     def __init__(self, penalty: Penalty):
         self.penalty = penalty
-        self.value = 0.0
 
     def record(self, recording: Recording, x) -> Recorded:
-        recording(self._measure, x)
+        value = np.zeros(())
+        recording.output_penalties.append(value)
+        recording(self._measure, x, value)
 
         def backward(dout, wanted):
             if not wanted:
@@ -170,8 +165,8 @@ class OutputPenalty(Node):
 
         return Recorded(x, backward)
 
-    def _measure(self, x):
-        self.value = self.penalty.value(x) / len(x)
+    def _measure(self, x, value):
+        value[...] = self.penalty.value(x) / len(x)
 
     def _add_gradient(self, x, dout):
         gradient = np.zeros_like(x)

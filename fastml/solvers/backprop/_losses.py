@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from fastml.solvers.backprop import formulas
+from fastml.solvers.backprop._dense import as_rows
 from fastml.solvers.backprop._elementwise import Activation, RowActivation
 from fastml.solvers.backprop._node import Node, Recording, Shape
 
@@ -53,20 +54,26 @@ class Loss(Protocol):
 class SoftmaxCrossEntropy:
     """Softmax over the last axis and ``-log`` of the label's probability, in one pass over logits.
 
-    Targets are labels; with values (distributions, or labels that are to be smoothed) it goes by NumPy.
+    Targets are labels; with values (distributions, or labels that are to be smoothed) it goes by NumPy. What the
+    network predicts is the ``output`` of logits: "softmax", "sigmoid", or None, the logits themselves.
     """
 
-    def __init__(self, label_smoothing: float = 0.0, from_logits: bool = False):
+    def __init__(self, label_smoothing: float = 0.0, output: str | None = "softmax"):
         self.label_smoothing = label_smoothing
-        self.from_logits = from_logits
+        self.output = output
 
     def absorbs(self, last: Node) -> bool:
-        return isinstance(last, RowActivation) and last.name == "softmax" and not self.from_logits
+        return _is_activation(last, self.output)
 
     def record(self, recording: Recording, scores, targets, factors, wanted) -> Scored:
         if targets.dtype != np.int32:
-            return self._record_values(recording, scores, targets, factors, wanted)
-        predictions = recording.array(scores.shape)
+
+            def formula(target, logits):
+                return formulas.categorical_crossentropy_of_logits(target, logits, self.label_smoothing)
+
+            scored = Formula(formula).record(recording, scores, targets, factors, wanted)
+            return scored._replace(predictions=_recorded_output(recording, scores, self.output))
+        probabilities = recording.array(scores.shape)
         losses = recording.array(scores.shape[:-1], np.float64)
         gradient = recording.gradient(scores.shape) if wanted else None
         classes = scores.shape[-1]
@@ -74,46 +81,48 @@ class SoftmaxCrossEntropy:
             recording.kernels.activation.softmax_cross_entropy,
             *(scores.reshape(-1, classes), targets.reshape(-1)),
             None if factors is None else factors.reshape(-1),
-            predictions.reshape(-1, classes),
+            probabilities.reshape(-1, classes),
             None if gradient is None else gradient.reshape(-1, classes),
             losses.reshape(-1),
         )
-        return Scored(scores if self.from_logits else predictions, losses, gradient)
-
-    def _record_values(self, recording, scores, targets, factors, wanted):
-        def formula(target, logits):
-            return formulas.categorical_crossentropy_of_logits(target, logits, self.label_smoothing)
-
-        scored = Formula(formula).record(recording, scores, targets, factors, wanted)
-        if self.from_logits:
-            return scored
-        predictions = recording.array(scores.shape)
-        classes = scores.shape[-1]
-        recording(
-            recording.kernels.activation.softmax,
-            scores.reshape(-1, classes),
-            predictions.reshape(-1, classes),
-        )
-        return scored._replace(predictions=predictions)
+        if self.output == "softmax":
+            return Scored(probabilities, losses, gradient)
+        return Scored(_recorded_output(recording, scores, self.output), losses, gradient)
 
 
 class SigmoidCrossEntropy:
-    """Sigmoid and binary cross-entropy, from logits."""
+    """Sigmoid and binary cross-entropy, from logits; ``output`` as for `SoftmaxCrossEntropy`."""
 
-    def __init__(self, label_smoothing: float = 0.0):
+    def __init__(self, label_smoothing: float = 0.0, output: str | None = "sigmoid"):
         self.label_smoothing = label_smoothing
+        self.output = output
 
     def absorbs(self, last: Node) -> bool:
-        return isinstance(last, Activation) and last.name == "sigmoid"
+        return _is_activation(last, self.output)
 
     def record(self, recording: Recording, scores, targets, factors, wanted) -> Scored:
         def formula(target, logits):
             return formulas.binary_crossentropy_of_logits(target, logits, self.label_smoothing)
 
         scored = Formula(formula).record(recording, scores, targets, factors, wanted)
-        predictions = recording.array(scores.shape)
-        recording(recording.kernels.activation.forward, scores, predictions, "sigmoid", ())
-        return scored._replace(predictions=predictions)
+        return scored._replace(predictions=_recorded_output(recording, scores, self.output))
+
+
+def _is_activation(node: Node, name: str | None) -> bool:
+    return isinstance(node, Activation | RowActivation) and node.name == name
+
+
+def _recorded_output(recording: Recording, logits: Any, name: str | None) -> Any:
+    """What the activation makes of logits."""
+    if name is None:
+        return logits
+    predictions = recording.array(logits.shape)
+    activation = recording.kernels.activation
+    if name == "softmax":
+        recording(activation.softmax, as_rows(logits), as_rows(predictions))
+    else:
+        recording(activation.forward, logits, predictions, name, ())
+    return predictions
 
 
 class Formula:

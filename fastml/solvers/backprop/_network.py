@@ -1,5 +1,6 @@
 """A chain of nodes, laid out for training: parameters in one vector, programs per size of batch."""
 
+import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -7,7 +8,6 @@ import numpy as np
 
 from fastml._config import effective_n_threads
 from fastml.kernels import for_device
-from fastml.solvers.backprop._elementwise import OutputPenalty
 from fastml.solvers.backprop._fusion import fold_rescaling, fuse
 from fastml.solvers.backprop._losses import Loss, Targets
 from fastml.solvers.backprop._node import (
@@ -85,7 +85,7 @@ class Program:
         n_rows: int,
         source: Data | None,
         penalised: Sequence[Parameter],
-        nodes: Sequence[Node],
+        output_penalties: list[np.ndarray],
     ):
         arrays = network.kernels.arrays
         self.source = source
@@ -99,7 +99,7 @@ class Program:
         self._network = network
         self._penalised = penalised
         self._weights_penalty = 0.0
-        self._output_penalties = [node for node in nodes if isinstance(node, OutputPenalty)]
+        self._output_penalties = output_penalties
 
     def run(self) -> None:
         """Do it."""
@@ -129,7 +129,7 @@ class Program:
     @property
     def penalty(self) -> float:
         """Of the last run's weights, before the update, and outputs."""
-        return self._weights_penalty + sum(node.value for node in self._output_penalties)
+        return self._weights_penalty + sum(float(value) for value in self._output_penalties)
 
     def measure_weights(self) -> None:
         """Take the penalty of the weights as they are."""
@@ -142,7 +142,8 @@ class Network:
     """Nodes in a row, their parameters and the programs that compute them.
 
     Making a network that trains moves its parameters into ``weights``; a network made before from the same parameters
-    is not to be used any more. One that does not train takes them where they lie, if that is on its device.
+    is not to be used any more. One that does not train takes them where they lie, if that is on its device. Programs
+    that predict may be made and run in several threads at a time, each in the one that made it; training is for one.
 
     Parameters
     ----------
@@ -198,7 +199,9 @@ class Network:
             if not self.kernels.arrays.is_own(parameter.value):
                 parameter.value = self.kernels.arrays.send(parameter.numpy())
         self._places = [(p, p.value) for p in everything]
-        self._memories = {kind: Memory(self.kernels.arrays) for kind in ("training", "inference")}
+        self._training_memory = Memory(self.kernels.arrays)
+        # Several threads may predict at a time, each with programs of its own.
+        self._of_thread = threading.local()
 
     # Layout
 
@@ -213,9 +216,10 @@ class Network:
         self._size = end
         self.weights, self.gradients = self.vector(), self.vector()
         for parameter in self.trained:
-            values = parameter.value
-            parameter.value = self.part(self.weights, parameter)
-            copy_into(parameter.value, values)
+            part = self.part(self.weights, parameter)
+            copy_into(part, parameter.value)
+            # Only now: another thread may be predicting with it.
+            parameter.value = part
             parameter.gradient = self.part(self.gradients, parameter)
 
     def vector(self) -> Any:
@@ -261,15 +265,21 @@ class Network:
             optimizer.attach(self)
         return self._record(n_rows, source, objective, optimizer, in_training=True, learning=True)
 
+    def _inference_memory(self) -> Memory:
+        """Of the thread at hand."""
+        if not hasattr(self._of_thread, "memory"):
+            self._of_thread.memory = Memory(self.kernels.arrays)
+        return self._of_thread.memory
+
     def _record(self, n_rows, source, objective, optimizer, in_training=False, learning=False) -> Program:
-        memory = self._memories["training" if learning else "inference"]
+        memory = self._training_memory if learning else self._inference_memory()
         memory.rewind()
-        recording = Recording(self.kernels, memory, self.dtype, in_training)
+        recording = Recording(self.kernels, memory, self.dtype, in_training, self.trains)
         nodes = fuse(self.nodes, self.input_shape)
         if learning:
             recording.reserve_gradients(n_rows * self._largest_output(nodes))
         penalised = [p for p in self.parameters if p.penalty is not None and objective is not None]
-        program = Program(self, n_rows, source, penalised, nodes)
+        program = Program(self, n_rows, source, penalised, recording.output_penalties)
         self._record_input(recording, program, n_rows, objective)
         if penalised:
             recording(program.measure_weights)
@@ -318,7 +328,7 @@ class Network:
         program.predictions, program.losses = scored.predictions, scored.losses
         if not wanted:
             return
-        first = next(i for i, (node, _) in enumerate(passed) if node.trainable)
+        first = next(i for i, (node, _) in enumerate(passed) if recording.trains_any_of(node))
         dout = scored.gradient
         for i in reversed(range(first, len(passed))):
             dout = passed[i][1](dout, i > first)

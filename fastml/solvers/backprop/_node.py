@@ -96,10 +96,6 @@ class Node:
         """Record the forward pass for a batch ``x``."""
         raise NotImplementedError
 
-    @property
-    def trainable(self) -> bool:
-        return any(parameter.trainable for parameter in self.parameters)
-
 
 class Recording:
     """The steps of a program as they are recorded, and the arrays that they write to.
@@ -110,15 +106,27 @@ class Recording:
         The backend, as from ``kernels.for_device``.
     training : bool
         Whether statistics are of the batch, and dropout drops.
+    trains : callable
+        Whether the network trains a parameter.
     steps : list of (function, arguments)
         For ``plan.compile``.
+    output_penalties : list of array of shape ()
+        Where steps write penalties on outputs to.
     """
 
-    def __init__(self, kernels: Any, memory: "Memory", dtype: np.dtype, training: bool):
+    def __init__(
+        self,
+        kernels: Any,
+        memory: "Memory",
+        dtype: np.dtype,
+        training: bool,
+        trains: Callable[[Parameter], bool],
+    ):
         self.kernels = kernels
-        self.training = training
+        self.training, self.trains = training, trains
         self.dtype = dtype
         self.steps: list[tuple[Callable, tuple]] = []
+        self.output_penalties: list[np.ndarray] = []
         self._memory = memory
         self._gradients: tuple[Any, Any] | None = None
         self._next = 0
@@ -126,6 +134,10 @@ class Recording:
 
     def __call__(self, function: Callable, *arguments: Any) -> None:
         self.steps.append((function, arguments))
+
+    def trains_any_of(self, node: Node) -> bool:
+        """Whether the network trains a parameter of a node."""
+        return any(map(self.trains, node.parameters))
 
     def on_host(self, function: Callable, reads: tuple, writes: tuple) -> None:
         """Record ``function(*reads, *writes)``, a function of NumPy's arrays and None.

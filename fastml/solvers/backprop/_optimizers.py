@@ -51,7 +51,8 @@ class Optimizer:
         self.iterations = 0
         self.state: dict[str, Any] = {}
         self._network: Network | None = None
-        self._waiting: dict[tuple[str, int], Any] = {}
+        # Of parameters that the network at hand does not train.
+        self._waiting: dict[tuple[str, Parameter], Any] = {}
         self._settings = np.zeros(self.n_settings)
         self._without_decay = np.zeros(self.n_settings)
 
@@ -68,10 +69,13 @@ class Optimizer:
         raise NotImplementedError
 
     def attach(self, network: "Network") -> None:
-        """Keep state for a network; what is there for parameters that it shares with the one before stays."""
+        """Keep state for a network; what is there for its parameters stays, as does what is there for others."""
         if self._network is network:
             return
         before, old = self._network, self.state
+        if before is not None:
+            left = [parameter for parameter in before.trained if not network.trains(parameter)]
+            self._waiting |= {(name, p): before.part(old[name], p) for name in old for p in left}
         self.state = {name: network.vector() for name in self.state_names}
         for name, vector in self.state.items():
             vector[...] = self.initial_state
@@ -79,16 +83,15 @@ class Optimizer:
                 part = network.part(vector, parameter)
                 if before is not None and before.trains(parameter):
                     copy_into(part, before.part(old[name], parameter))
-                elif (name, id(parameter)) in self._waiting:
-                    copy_into(part, self._waiting[name, id(parameter)])
+                elif (name, parameter) in self._waiting:
+                    copy_into(part, self._waiting.pop((name, parameter)))
         self._network = network
 
     def state_of(self, name: str, parameter: Parameter) -> Any:
-        """The part of a state that belongs to a parameter; before any network is there, one that will."""
-        if self._network is None:
-            return self._waiting.setdefault(
-                (name, id(parameter)), np.full_like(parameter.numpy(), self.initial_state)
-            )
+        """The part of a state that belongs to a parameter; where no network trains it, one that will."""
+        if self._network is None or not self._network.trains(parameter):
+            initial = np.full_like(parameter.numpy(), self.initial_state)
+            return self._waiting.setdefault((name, parameter), initial)
         return self._network.part(self.state[name], parameter)
 
     def begin_step(self, learning_rate: float) -> None:
