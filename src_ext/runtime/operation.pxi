@@ -186,7 +186,8 @@ cdef class Program:
                 phases += 1
         self.limit = effective_n_threads() if n_threads is None else n_threads
         self.n_threads = max(1, min(self.limit, <int> min(work / MIN_WORK_PER_THREAD, 256.0), most_parts))
-        self.program.progress = <fastml_progress *> allocated(self.program.n_phases * sizeof(fastml_progress), "phases")
+        self.program.progress = <fastml_progress *> allocated(
+            self.program.n_phases * self.n_threads * sizeof(fastml_progress), "phases")
         self.program.scratch = <char *> allocated(self.program.scratch_bytes * self.n_threads, "threads' scratch memory")
 
     def __dealloc__(self):

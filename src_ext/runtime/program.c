@@ -40,8 +40,20 @@ static void set_float_mode(float_mode mode) { (void)mode; }
  */
 enum { SPINS = 2000 };
 
-static void wait_for(atomic_ptrdiff_t *count, ptrdiff_t wanted) {
-    for (int spins = 0; atomic_load_explicit(count, memory_order_acquire) < wanted; spins++) {
+/* Where the range of parts of a thread begins; that of the thread behind the last is the end. */
+static ptrdiff_t range_of(const fastml_phase *phase, int thread, int n_threads) {
+    return phase->n_parts * thread / n_threads;
+}
+
+static ptrdiff_t done_by_all(fastml_progress *progress, int n_threads) {
+    ptrdiff_t done = 0;
+    for (int t = 0; t < n_threads; t++)
+        done += atomic_load_explicit(&progress[t].done, memory_order_acquire);
+    return done;
+}
+
+static void wait_for_all(const fastml_phase *phase, fastml_progress *progress, int n_threads) {
+    for (int spins = 0; done_by_all(progress, n_threads) < phase->n_parts; spins++) {
         if (spins < SPINS)
             fastml_pause();
         else
@@ -55,21 +67,28 @@ void fastml_run_joined(const void *job, ptrdiff_t part, void *scratch) {
         joined->phases[i].part(joined->phases[i].job, part, scratch);
 }
 
+static void run_phase(const fastml_phase *phase, fastml_progress *progress, int thread, int n_threads,
+                      void *scratch) {
+    ptrdiff_t done = 0;
+    for (int i = 0; i < n_threads; i++) {
+        int owner = (thread + i) % n_threads;
+        ptrdiff_t part, end = range_of(phase, owner + 1, n_threads);
+        while ((part = atomic_fetch_add_explicit(&progress[owner].next, 1, memory_order_relaxed)) < end) {
+            phase->part(phase->job, part, scratch);
+            done++;
+        }
+    }
+    atomic_store_explicit(&progress[thread].done, done, memory_order_release);
+}
+
 static void run_thread(void *context, int thread, int n_threads) {
-    (void)n_threads;
     fastml_program *program = context;
     float_mode mode = flush_subnormals();
     void *scratch = program->scratch + (size_t)thread * program->scratch_bytes;
     for (ptrdiff_t p = 0; p < program->n_phases; p++) {
-        const fastml_phase *phase = &program->phases[p];
-        fastml_progress *progress = &program->progress[p];
-        ptrdiff_t part;
-        while ((part = atomic_fetch_add_explicit(&progress->next, 1, memory_order_relaxed)) <
-               phase->n_parts) {
-            phase->part(phase->job, part, scratch);
-            atomic_fetch_add_explicit(&progress->done, 1, memory_order_release);
-        }
-        wait_for(&progress->done, phase->n_parts);
+        fastml_progress *progress = program->progress + p * n_threads;
+        run_phase(&program->phases[p], progress, thread, n_threads, scratch);
+        wait_for_all(&program->phases[p], progress, n_threads);
     }
     set_float_mode(mode);
 }
@@ -83,9 +102,12 @@ void fastml_run_program(fastml_program *program, int n_threads) {
         set_float_mode(mode);
         return;
     }
-    for (ptrdiff_t p = 0; p < program->n_phases; p++) {
-        atomic_store_explicit(&program->progress[p].next, 0, memory_order_relaxed);
-        atomic_store_explicit(&program->progress[p].done, 0, memory_order_relaxed);
-    }
+    for (ptrdiff_t p = 0; p < program->n_phases; p++)
+        for (int t = 0; t < n_threads; t++) {
+            fastml_progress *progress = &program->progress[p * n_threads + t];
+            ptrdiff_t first = range_of(&program->phases[p], t, n_threads);
+            atomic_store_explicit(&progress->next, first, memory_order_relaxed);
+            atomic_store_explicit(&progress->done, 0, memory_order_relaxed);
+        }
     fastml_fork_join(run_thread, program, n_threads, n_threads);
 }

@@ -2,9 +2,11 @@
  *
  * A step of training a small network is some ten operations of some ten microseconds each: a fork-join for
  * each of them would cost as much as the arithmetic. An operation is a few phases, a phase is some parts that
- * may run at the same time. Threads claim parts by a counter, and go on to the next phase once all parts of
- * this one are done, whoever did them: a thread that has lost its core between two parts keeps nobody
- * waiting, and one that comes late finds its work done.
+ * may run at the same time. Each thread has a range of a phase's parts, the same in every run, so that what
+ * it writes stays in its own cache, as an optimizer's moments do; whoever is done with its range takes over
+ * from the others'. All go on to the next phase once all parts of this one are done, whoever did them: a
+ * thread that has lost its core between two parts keeps nobody waiting, and one that comes late finds its
+ * work done.
  */
 #ifndef FASTML_PROGRAM_H
 #define FASTML_PROGRAM_H
@@ -31,7 +33,8 @@ typedef struct {
 /* A part of each of them, a fastml_part. */
 void fastml_run_joined(const void *job, ptrdiff_t part, void *scratch);
 
-/* How far a phase has come, on a cache line of its own. */
+/* One thread's part in a phase, on a cache line of its own: the next part of its range that nobody has taken,
+   and how many parts it has done, of whichever ranges. */
 typedef struct {
     _Alignas(64) atomic_ptrdiff_t next;
     atomic_ptrdiff_t done;
@@ -39,7 +42,7 @@ typedef struct {
 
 typedef struct {
     const fastml_phase *phases;
-    fastml_progress *progress; /* of every phase */
+    fastml_progress *progress; /* of every phase, of every thread */
     ptrdiff_t n_phases;
     char *scratch; /* of every thread, scratch_bytes each */
     size_t scratch_bytes;

@@ -23,10 +23,11 @@ struct task {
     int first, n_shares, n_threads;
 };
 
-enum { IDLE, BUSY };
+/* An idle worker is given a task by a caller, runs it, and is idle again. What it has not begun to run the
+   caller takes back. */
+enum { IDLE, GIVEN, RUNNING };
 
-/* A thread of the pool. Whoever gives it a task makes it busy, and it makes itself idle again: each waits for
-   what the other does. */
+/* A thread of the pool. */
 struct worker {
     atomic_int state, n_asleep;
     pthread_mutex_t mutex;
@@ -127,10 +128,16 @@ static void become(struct worker *worker, int state) {
     }
 }
 
+static bool changes(struct worker *worker, int from, int to) {
+    return atomic_compare_exchange_strong(&worker->state, &from, to);
+}
+
 static void *work(void *argument) {
     struct worker *worker = argument;
     while (true) {
-        wait_until(worker, BUSY);
+        wait_until(worker, GIVEN);
+        if (!changes(worker, GIVEN, RUNNING))
+            continue;
         run_task(&worker->task);
         become(worker, IDLE);
     }
@@ -224,15 +231,16 @@ void fastml_fork_join(fastml_share share, void *context, int n_shares, int n_thr
             place(workers[t], &processors);
 #endif
         workers[t]->task = (struct task){share, context, t, n_shares, n_threads};
-        become(workers[t], BUSY);
+        become(workers[t], GIVEN);
     }
     run_task(&(struct task){share, context, 0, n_shares, n_threads});
     for (int t = 1; t < n_threads; t++) {
-        if (workers[t]) {
-            wait_until(workers[t], IDLE);
-            give_back(workers[t]);
-        } else {
+        /* A worker that has no processor yet keeps nobody waiting. */
+        if (!workers[t] || changes(workers[t], GIVEN, IDLE))
             run_task(&(struct task){share, context, t, n_shares, n_threads});
-        }
+        else
+            wait_until(workers[t], IDLE);
+        if (workers[t])
+            give_back(workers[t]);
     }
 }

@@ -16,8 +16,9 @@ int fastml_reserve(int wanted, int limit);
 void fastml_release(int reserved);
 
 /* Run work(context, 0..n_shares-1) on n_threads threads, the calling one included: thread t takes the shares
-   t, t + n_threads, ... What a share is does not depend on how many threads were granted, nor do results. A
-   thread that the system refuses is no error: the caller does its work afterwards. */
+   t, t + n_threads, ... What a share is does not depend on how many threads were granted, nor do results.
+   What a thread was to do that the system refuses, or that has not begun in the meantime, the caller does
+   afterwards. */
 typedef void fastml_fork_join_function(fastml_share work, void *context, int n_shares, int n_threads);
 fastml_fork_join_function fastml_fork_join;
 
