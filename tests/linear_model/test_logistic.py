@@ -261,3 +261,11 @@ def test_descent_records_the_objective(solver):
     if solver == "gd":
         assert (np.diff(model.loss_history_) < 1e-12).all()
     assert not hasattr(model.set_params(solver="lbfgs").fit(X, y), "loss_history_")
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced", {0: 2.0}])
+def test_sample_weight_may_be_a_number(class_weight):
+    settings = {"class_weight": class_weight, "tol": 1e-9, "max_iter": 1000}
+    ours = LogisticRegression(**settings).fit(X, CLASSES[3], 2.5)
+    theirs = sklearn.linear_model.LogisticRegression(**settings).fit(X, CLASSES[3], 2.5)
+    assert_allclose(ours.coef_, theirs.coef_, atol=1e-6)
