@@ -345,7 +345,10 @@ def test_a_solver_that_cannot_names_those_that_can(parameters, reason, able):
         ({"solver": "lbfgs", "penalty": "l1"}, "; got l1. Solvers"),
         ({"solver": "saga", "penalty": "l1", "bounds": (0.0, None)}, "; got l1 and bounds. Solvers"),
         ({"solver": "sag", "penalty": GroupLasso(1.0)}, "; got a penalty of your own. Solvers"),
-        ({"penalty": "l1", "loss": "poisson", "line_search": False}, "No solver can without a line search or a"),
+        (
+            {"penalty": "l1", "loss": "poisson", "line_search": False},
+            "No solver can without a line search or a",
+        ),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else None,
 )
