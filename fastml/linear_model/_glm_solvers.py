@@ -54,13 +54,24 @@ def chosen_solver(solver: str, pair: Pair) -> str:
         If the solver cannot; it names those that can.
     """
     if solver == "auto":
-        return "lbfgs" if _lacks("lbfgs", pair) is None else "agd"
+        solver = "lbfgs" if _lacks("lbfgs", pair) is None else "agd"
     lacking = _lacks(solver, pair)
     if lacking is not None:
         able = [repr(name) for name in SOLVERS if _lacks(name, pair) is None]
-        those = f"Solvers that can: {', '.join(able)}." if able else "No solver can without a line search."
-        raise ValueError(f"solver={solver!r} {_REASONS[lacking]}; got loss={pair.loss!r}. {those}")
+        those = (
+            f"Solvers that can: {', '.join(able)}."
+            if able
+            else "No solver can without a line search or a step_size."
+        )
+        got = _penalty(pair) if lacking in ("smooth", "l1 at most") else f"loss={pair.loss!r}"
+        raise ValueError(f"solver={solver!r} {_REASONS[lacking]}; got {got}. {those}")
     return solver
+
+
+def _penalty(pair: Pair) -> str:
+    """What of the penalty solvers may not be able to do with."""
+    is_there = {"l1": pair.has_l1, "bounds": pair.is_bounded, "a penalty of your own": pair.is_custom}
+    return " and ".join(name for name, there in is_there.items() if there)
 
 
 def _lacks(solver: str, pair: Pair) -> str | None:

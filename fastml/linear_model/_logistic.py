@@ -1,5 +1,6 @@
 """LogisticRegression."""
 
+import numbers
 from typing import Any
 
 import numpy as np
@@ -190,5 +191,7 @@ def class_weighted(X, y, codes, classes, class_weight, sample_weight) -> np.ndar
     """Sample weights times class weights; None where all are 1."""
     if class_weight is None:
         return row_weights(sample_weight, X, allow_negative=True)  # as in scikit-learn
+    if isinstance(sample_weight, numbers.Real):  # "balanced" adds up the classes' rows of it
+        sample_weight = np.full(X.shape[0], sample_weight)
     of_class = compute_class_weight(class_weight, classes=classes, y=y, sample_weight=sample_weight)
     return row_weights(sample_weight, X, of_class[codes], allow_negative=True)

@@ -104,8 +104,11 @@ class RidgeCVFit:
         if by_target:
             self.alpha_, self.best_score_ = strengths[best], np.max(scores, axis=-1)
         else:
-            scores = scores.ravel()
-            self.alpha_, self.best_score_ = float(strengths[best].ravel()[0]), scores[best.ravel()[0]]
+            self.alpha_ = float(strengths[best].ravel()[0])
+            score = scores.ravel()[best.ravel()[0]]
+            if self.alpha_per_target and truth.targets.ndim == 2:
+                score = np.array([score])
+            self.best_score_ = score if self.scoring is None or np.ndim(score) else float(score)
         coef = shared.coefficients(values)
         return Fitted(coef, shared.target_mean - coef @ shared.mean, "leave-one-out")
 

@@ -83,6 +83,7 @@ class Objective:
         loss, gradient = yield Evaluate(weights, keep)
         value = loss * self.scale
         gradient *= self.scale
+        self._take_off_drift(gradient)
         if self.l2 != 0.0:
             coef = weights[:, :-1]
             value += 0.5 * self.l2 * float(np.einsum("ij,ij->", coef, coef))
@@ -90,6 +91,15 @@ class Objective:
         if not self.fit_intercept:
             gradient[:, -1] = 0.0
         return value, gradient.ravel()
+
+    def _take_off_drift(self, gradient: np.ndarray) -> None:
+        """Let the columns sum to zero, as those of a multinomial loss do but for rounding.
+
+        The loss does not change where all columns move together: it has neither slope nor curvature there. In float32
+        rounding makes up both, and a Newton step is the quotient of the two.
+        """
+        if self.shape[0] > 1 and self.dtype == np.float32:
+            gradient -= gradient.mean(axis=0)
 
     def raise_on_overflow(self, value: float, gradient: np.ndarray) -> None:
         """ValueError unless both are finite."""
@@ -101,6 +111,7 @@ class Objective:
         shaped = vector.reshape(self.shape)
         product = yield Product(shaped)
         product *= self.scale
+        self._take_off_drift(product)
         if self.l2 != 0.0:
             product[:, :-1] += self.l2 * shaped[:, :-1]
         if not self.fit_intercept:

@@ -342,6 +342,24 @@ def test_a_solver_that_cannot_names_those_that_can(parameters, reason, able):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
+        ({"solver": "lbfgs", "penalty": "l1"}, "; got l1. Solvers"),
+        ({"solver": "saga", "penalty": "l1", "bounds": (0.0, None)}, "; got l1 and bounds. Solvers"),
+        ({"solver": "sag", "penalty": GroupLasso(1.0)}, "; got a penalty of your own. Solvers"),
+        (
+            {"penalty": "l1", "loss": "poisson", "line_search": False},
+            "No solver can without a line search or a",
+        ),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else None,
+)
+def test_the_error_names_what_the_solver_cannot_do_with(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        GeneralizedLinearRegressor(**parameters).fit(X, COUNTS)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
         ({"bounds": 3}, "bounds"),
         ({"bounds": (1.0, 0.0)}, "must not exceed"),
         ({"bounds": (0.0, np.ones(5))}, "length n_features=6"),

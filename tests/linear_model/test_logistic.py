@@ -124,6 +124,20 @@ def test_float32_stays_float32(solver, n_classes, storage):
     assert model.predict_proba(X32).dtype == np.float32
 
 
+@pytest.mark.parametrize("C", [1.0, np.inf])
+@pytest.mark.parametrize("seed", range(5))
+def test_intercepts_of_float32_classes_do_not_drift_together(seed, C):
+    """The multinomial loss does not change where they do, so that rounding alone would move them."""
+    rng = np.random.default_rng(seed)
+    rows = (rng.standard_normal((100, 3)) + 1.0).astype(np.float32)
+    model = LogisticRegression(C=C, solver="newton-cg", tol=1e-8, max_iter=100)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        model.fit(rows, rng.integers(0, 3, 100))
+    assert abs(model.intercept_.mean()) < 1e-5
+    assert_allclose(model.coef_.mean(axis=0), 0.0, atol=1e-5)
+
+
 @each_n_classes
 def test_lbfgs_takes_as_many_iterations_as_scikit_learns(n_classes):
     y = CLASSES[n_classes]
@@ -247,3 +261,11 @@ def test_descent_records_the_objective(solver):
     if solver == "gd":
         assert (np.diff(model.loss_history_) < 1e-12).all()
     assert not hasattr(model.set_params(solver="lbfgs").fit(X, y), "loss_history_")
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced", {0: 2.0}])
+def test_sample_weight_may_be_a_number(class_weight):
+    settings = {"class_weight": class_weight, "tol": 1e-9, "max_iter": 1000}
+    ours = LogisticRegression(**settings).fit(X, CLASSES[3], 2.5)
+    theirs = sklearn.linear_model.LogisticRegression(**settings).fit(X, CLASSES[3], 2.5)
+    assert_allclose(ours.coef_, theirs.coef_, atol=1e-6)

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from scipy import sparse
 from sklearn.datasets import load_iris
 
 import fastml
+from fastml.kernels.glm_data import Data
 from fastml.linear_model import Ridge, RidgeClassifier
+from fastml.solvers.least_squares import Rows
 
 N_ROWS, N_FEATURES = 120, 7
 rng = np.random.default_rng(0)
@@ -296,3 +299,35 @@ def test_what_ran_is_logged(caplog):
     caplog.set_level(logging.INFO, logger="fastml")
     Ridge().fit(X, Y)
     assert [record.getMessage() for record in caplog.records] == ["Ridge.fit ran in fastml on cpu"]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(300, 20), (20, 300)], ids=["tall", "wide"])
+def test_lsqr_of_few_rows_factorises_nothing(monkeypatch, shape, dtype):
+    rows = (np.random.default_rng(1).standard_normal(shape) + 3.0).astype(dtype)
+    y = rows[:, 0] + 0.5
+    exact = Ridge(solver="svd").fit(rows.astype(float), y)
+    monkeypatch.setattr("fastml.solvers.least_squares.factors", None)
+    model = Ridge(solver="lsqr", tol=1e-12).fit(rows, y)
+    assert_allclose(model.coef_, exact.coef_, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(300, 20), (20, 300)], ids=["tall", "wide"])
+def test_lsqr_of_many_rows_gives_the_same_after_a_factorisation(monkeypatch, shape):
+    rows = np.random.default_rng(1).standard_normal(shape) + 3.0
+    few = Ridge(solver="lsqr", tol=1e-12).fit(rows, rows[:, 0])
+    monkeypatch.setattr("fastml.solvers.least_squares._lsqr_passes.FEW_BYTES", 0)
+    many = Ridge(solver="lsqr", tol=1e-12).fit(rows, rows[:, 0])
+    assert_allclose(few.coef_, many.coef_, rtol=1e-9, atol=1e-11)
+    assert abs(few.n_iter_[0] - many.n_iter_[0]) <= 1
+
+
+def test_a_centred_block_is_one_allocation():
+    rows = Rows(Data(np.ones((200, 1000), np.float32), np.zeros((1, 200))), 1, True, "cpu")
+    mean, size = np.ones(1000), 8 * 200 * 1000
+    for centred in (lambda: next(rows.columns(mean))[1], lambda: rows.block(slice(None), mean)):
+        tracemalloc.start()
+        assert not centred().any()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 1.5 * size

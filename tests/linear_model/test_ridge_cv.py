@@ -166,3 +166,18 @@ def test_one_weight_for_all_rows(estimator, cv):
     spelled_out = estimator(ALPHAS, cv=cv).fit(X, y, np.full(len(X), 2.0))
     assert given.alpha_ == spelled_out.alpha_
     assert_array_equal(given.coef_, spelled_out.coef_)
+
+
+@pytest.mark.parametrize("n_targets", [None, 1, 2])
+@pytest.mark.parametrize("scoring", [None, "neg_mean_absolute_error"])
+@pytest.mark.parametrize("alpha_per_target", [True, False])
+def test_best_score_is_of_scikit_learns_type_and_shape(n_targets, scoring, alpha_per_target):
+    if n_targets is None and scoring and alpha_per_target:
+        pytest.skip("scikit-learn raises IndexError")
+    y, _ = problem(TALL, n_targets)
+    settings = {"scoring": scoring, "alpha_per_target": alpha_per_target}
+    ours = RidgeCV(**settings).fit(TALL, y)
+    theirs = sklearn.linear_model.RidgeCV(**settings).fit(TALL, y)
+    assert type(ours.best_score_) is type(theirs.best_score_)
+    assert np.shape(ours.best_score_) == np.shape(theirs.best_score_)
+    assert_alike(ours, theirs)
