@@ -73,7 +73,7 @@ class KerasCNN:
                 keras.layers.MaxPooling2D(2),
                 keras.layers.Flatten(),
                 keras.layers.Dense(128, activation="relu"),
-                keras.layers.Dense(y.max() + 1, activation="softmax"),
+                keras.layers.Dense(int(y.max()) + 1, activation="softmax"),
             ]
         )
         self.model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
