@@ -105,6 +105,21 @@ def test_labels_are_checked():
         losses.sparse_categorical_crossentropy(np.zeros(3), P[:2])
 
 
+@pytest.mark.parametrize("shape", [(8,), (8, 1)])
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", None])
+def test_an_ignored_class_does_not_count(reduction, shape):
+    """A mean is that of the rows that are left, as in Keras."""
+    loss = losses.SparseCategoricalCrossentropy(ignore_class=1, reduction=reduction)
+    every = losses.SparseCategoricalCrossentropy(reduction=reduction)
+    left, weight = LABELS != 1, np.linspace(0.5, 2, 8)
+    for kept, given in ((None, None), (weight[left], weight)):
+        expected = every(LABELS[left], P[left], kept)
+        found = loss(LABELS.reshape(shape), P, given)
+        np.testing.assert_allclose(found if reduction else found[left], expected, rtol=1e-6)
+    nothing_left = loss(np.ones(8, int), P)
+    np.testing.assert_array_equal(nothing_left, np.zeros(np.shape(nothing_left)))
+
+
 def test_what_cannot_be_differentiated_is_refused():
     class Mine(losses.Loss):
         def call(self, y_true, y_pred):
