@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from fastml import keras
 from fastml.keras import losses
 
 RNG = np.random.default_rng(0)
@@ -103,6 +104,25 @@ def test_labels_are_checked():
         losses.sparse_categorical_crossentropy(np.array([0, 3]), P[:2])
     with pytest.raises(ValueError, match=r"target.shape=\(3,\), output.shape=\(2, 3\)"):
         losses.sparse_categorical_crossentropy(np.zeros(3), P[:2])
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_focal_losses_train_from_logits(activation):
+    """To the weights of a model that ends in the activation."""
+    cls = {"sigmoid": losses.BinaryFocalCrossentropy, "softmax": losses.CategoricalFocalCrossentropy}[
+        activation
+    ]
+    trained = []
+    for from_logits in (True, False):
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3, kernel_initializer="zeros")])
+        if not from_logits:
+            model.add(keras.layers.Activation(activation))
+        model.compile(keras.optimizers.SGD(1.0), cls(from_logits=from_logits, label_smoothing=0.1))
+        history = model.fit(REAL, ONE_HOT, epochs=5, batch_size=8, verbose=0).history
+        trained.append([*model.get_weights(), history["loss"]])
+    assert trained[0][2][-1] < trained[0][2][0]
+    for of_logits, of_probabilities in zip(*trained):
+        np.testing.assert_allclose(of_logits, of_probabilities, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(8,), (8, 1)])

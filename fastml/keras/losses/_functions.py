@@ -123,9 +123,10 @@ def binary_focal_crossentropy(
 ):
     """Binary cross-entropy that weighs down what is right already."""
     _last_axis("binary_focal_crossentropy", axis)
-    y_pred = sigmoid(y_pred) if from_logits else y_pred
     options = {"apply_class_balancing": apply_class_balancing, "alpha": alpha, "gamma": gamma}
-    formula = formulas.binary_focal_crossentropy
+    formula = (
+        formulas.binary_focal_crossentropy_of_logits if from_logits else formulas.binary_focal_crossentropy
+    )
     return _values(formula, y_true, y_pred, label_smoothing=label_smoothing, **options)
 
 
@@ -145,9 +146,13 @@ def categorical_focal_crossentropy(
 ):
     """Cross-entropy of distributions that weighs down what is right already."""
     _last_axis("categorical_focal_crossentropy", axis)
-    y_pred = formulas.softmax(as_floats(y_pred)) if from_logits else y_pred
     options = {"alpha": alpha, "gamma": gamma, "label_smoothing": label_smoothing}
-    return _values(formulas.categorical_focal_crossentropy, y_true, y_pred, **options)
+    formula = (
+        formulas.categorical_focal_crossentropy_of_logits
+        if from_logits
+        else formulas.categorical_focal_crossentropy
+    )
+    return _values(formula, y_true, y_pred, **options)
 
 
 @_loss
@@ -187,10 +192,6 @@ def categorical_generalized_cross_entropy(y_true, y_pred, q):
     labels = as_labels(y_true, prediction.shape)
     check_labels(labels, prediction.shape[-1], "categorical_generalized_cross_entropy")
     return formulas.generalized_crossentropy(labels, prediction, q)[0]
-
-
-def sigmoid(y_pred: Any) -> np.ndarray:
-    return 0.5 * np.tanh(0.5 * as_floats(y_pred)) + 0.5
 
 
 def _last_axis(name: str, axis: Any) -> None:

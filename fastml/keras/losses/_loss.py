@@ -167,10 +167,8 @@ def _network_loss(name: str, kwargs: dict[str, Any], last: str | None) -> Any:
             )
         if logits or output is not None:
             return loss(smoothing, output)
-    if logits and name.endswith("_focal_crossentropy"):
-        raise ValueError(
-            f"{name} with from_logits=True is not supported in training: end the model in an activation."
-        )
+    if logits:
+        name += "_of_logits"
     formula = getattr(formulas, _FORMULAS.get(name, name))
     return backprop.Formula(partial(formula, **kwargs))
 
