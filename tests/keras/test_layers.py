@@ -191,6 +191,19 @@ def test_shapes_that_do_not_fit_are_named_with_the_layer(make, shape, message):
         keras.Sequential([keras.Input(shape), make()])
 
 
+@each_layer
+def test_a_layer_that_was_built_by_hand_keeps_its_weights(make, shape, output_shape, weights):
+    layer = make()
+    layer.build((None, *shape))
+    layer.build((None, *shape))
+    assert layer.built
+    given = [np.full(w, 0.5, "float32") for w in weights]
+    layer.set_weights(given)
+    model = keras.Sequential([keras.Input(shape), layer])
+    assert model.predict(np.ones((2, *shape), "float32"), verbose=0).shape == (2, *output_shape)
+    np.testing.assert_equal(model.get_weights(), given)
+
+
 def test_a_layer_refuses_other_inputs_than_it_was_built_for():
     layer = layers.Dense(3)
     layer(np.zeros((2, 4), "float32"))
