@@ -217,7 +217,9 @@ def as_labels(y_true: Any, output_shape: tuple[int, ...]) -> np.ndarray:
             "Arguments `target` and `output` must have the same shape up until the last dimension: "
             f"target.shape={labels.shape}, output.shape={tuple(output_shape)}"
         )
-    return labels.astype(np.int64)
+    # What is no number is none of the classes either.
+    with np.errstate(invalid="ignore"):
+        return labels.astype(np.int64)
 
 
 def check_labels(labels: np.ndarray, n_classes: int, what: str) -> None:
