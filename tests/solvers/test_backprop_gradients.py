@@ -271,6 +271,11 @@ def test_formulas_of_labels(name, options, predictions):
     _check_formula(lambda p: getattr(formulas, name)(labels, p, **options), prediction)
 
 
+def test_equal_outputs_share_the_gradient_of_a_largest_one():
+    _, gradient = formulas.categorical_hinge(np.array([[0.0, 1.0, 0.0, 0.0]]), np.zeros((1, 4)))
+    np.testing.assert_array_equal(gradient, [[0.25, -1.0, 0.25, 0.25]])
+
+
 def _check_formula(formula, prediction):
     values, gradient = formula(prediction)
     for index in np.ndindex(prediction.shape):

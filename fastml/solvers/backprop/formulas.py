@@ -85,9 +85,11 @@ def squared_hinge(target, prediction):
 def categorical_hinge(target, prediction):
     right = np.sum(target * prediction, axis=-1)
     others = (1 - target) * prediction
-    values = np.max(others, axis=-1) - right + 1
-    largest = np.zeros_like(prediction)
-    np.put_along_axis(largest, np.argmax(others, axis=-1)[..., None], 1, axis=-1)
+    most = np.max(others, axis=-1, keepdims=True)
+    values = most[..., 0] - right + 1
+    largest = (others == most).astype(prediction.dtype)
+    # Those that are equal share the gradient, as in TensorFlow.
+    largest /= np.maximum(largest.sum(axis=-1, keepdims=True), 1)
     gradient = np.where(values[..., None] > 0, largest * (1 - target) - target, 0)
     return np.maximum(values, 0), gradient
 
