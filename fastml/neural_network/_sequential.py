@@ -81,7 +81,12 @@ class SequentialEstimator(BaseEstimator):
     def _make_model(self, sample_shape: tuple[int, ...], n_outputs: int) -> Any:
         if isinstance(self.model, keras.Model):
             return copy.deepcopy(self.model)
-        return self.model(**self._model_parameters())
+        model = self.model(**self._model_parameters()) if callable(self.model) else self.model
+        if not isinstance(model, keras.Model):
+            raise TypeError(
+                f"model must be a Sequential, or a function that returns one. Received: {model!r}"
+            )
+        return model
 
     def _check_X(self, X: Any, reset: bool) -> np.ndarray:
         """Samples of any shape; bytes stay bytes, all else becomes float32."""
@@ -299,7 +304,8 @@ class SequentialClassifier(ClassifierMixin, SequentialEstimator):
         -------
         ndarray of shape (n_samples,)
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
 
 
 class SequentialRegressor(RegressorMixin, SequentialEstimator):

@@ -343,6 +343,8 @@ REFUSED = [
     ),
     (_fit(y=np.full(60, -1)), r"label value of -1 .* layer 'scores'"),
     (_fit(y=np.full(60, 0.5)), "Labels of layer 'scores' must be whole numbers"),
+    (_fit(y=np.full(60, np.nan)), "Labels of layer 'scores' must be whole"),
+    (_fit(y=np.full(60, np.inf)), "Labels of layer 'scores' must be"),
     (_fit(y=np.zeros((60, 2))), r"Layer 'scores': .* target.shape=\(60, 2\), output.shape=\(60, 3\)"),
     (_fit(y=np.zeros(59)), "Data cardinality is ambiguous"),
     (_fit(y=None), "y is None"),
@@ -381,6 +383,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize(("call", "message"), REFUSED, ids=[message[:40] for _, message in REFUSED])
 def test_bad_input_is_refused(call, message):
     with pytest.raises(ValueError, match=message):

@@ -47,6 +47,8 @@ LAYERS = [
     (lambda: layers.BatchNormalization(), IMAGE, IMAGE, [(4,)] * 4),
     (lambda: layers.BatchNormalization(axis=1, center=False), IMAGE, IMAGE, [(8,)] * 3),
     (lambda: layers.LayerNormalization(axis=[-2, -1]), IMAGE, IMAGE, [(9, 4)] * 2),
+    (lambda: layers.LayerNormalization(axis=1), IMAGE, IMAGE, [(8,)] * 2),
+    (lambda: layers.LayerNormalization(axis=(1, 3), scale=False), IMAGE, IMAGE, [(8, 4)]),
     (lambda: layers.Activation("selu"), IMAGE, IMAGE, []),
     (lambda: layers.ReLU(max_value=1.0, negative_slope=0.1, threshold=0.2), IMAGE, IMAGE, []),
     (lambda: layers.LeakyReLU(), IMAGE, IMAGE, []),
@@ -180,7 +182,7 @@ BAD_SHAPES = [
     (lambda: layers.Reshape((5, 5)), (8, 3), "'reshape': the total size of the tensor must be unchanged"),
     (lambda: layers.Cropping2D(4), (8, 8, 1), "should be smaller than the corresponding spatial dimension"),
     (lambda: layers.BatchNormalization(axis=4), (8, 8, 1), "Axis 4 is out of bounds"),
-    (lambda: layers.LayerNormalization(axis=1), (8, 8, 1), "over the last axes"),
+    (lambda: layers.LayerNormalization(axis=0), (8, 8, 1), "over axes of a sample"),
     (lambda: layers.Dense(3), (None,), "which must be fully defined"),
 ]
 
@@ -189,6 +191,32 @@ BAD_SHAPES = [
 def test_shapes_that_do_not_fit_are_named_with_the_layer(make, shape, message):
     with pytest.raises(ValueError, match=message):
         keras.Sequential([keras.Input(shape), make()])
+
+
+@each_layer
+def test_a_layer_that_was_built_by_hand_keeps_its_weights(make, shape, output_shape, weights):
+    layer = make()
+    layer.build((None, *shape))
+    layer.build((None, *shape))
+    assert layer.built
+    given = [np.full(w, 0.5, "float32") for w in weights]
+    layer.set_weights(given)
+    model = keras.Sequential([keras.Input(shape), layer])
+    assert model.predict(np.ones((2, *shape), "float32"), verbose=0).shape == (2, *output_shape)
+    np.testing.assert_equal(model.get_weights(), given)
+
+
+@pytest.mark.parametrize("axes", [(1,), (2,), (1, 2), (1, 3), (1, 2, 3)])
+def test_layers_are_normalised_over_any_axes(axes):
+    x = np.random.default_rng(0).normal(3, 2, (5, 4, 3, 2)).astype("float32")
+    layer = layers.LayerNormalization(axis=axes)
+    layer.build(x.shape)
+    weights = [np.arange(w.size, dtype="float32").reshape(w.shape) for w in layer.get_weights()]
+    layer.set_weights(weights)
+    normalised = (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + layer.epsilon)
+    shape = [x.shape[i] if i in axes else 1 for i in range(4)]
+    gamma, beta = (w.reshape(shape) for w in weights)
+    np.testing.assert_allclose(layer(x), normalised * gamma + beta, rtol=1e-4, atol=1e-4)
 
 
 def test_a_layer_refuses_other_inputs_than_it_was_built_for():

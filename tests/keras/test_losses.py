@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from fastml import keras
 from fastml.keras import losses
 
 RNG = np.random.default_rng(0)
@@ -103,6 +104,40 @@ def test_labels_are_checked():
         losses.sparse_categorical_crossentropy(np.array([0, 3]), P[:2])
     with pytest.raises(ValueError, match=r"target.shape=\(3,\), output.shape=\(2, 3\)"):
         losses.sparse_categorical_crossentropy(np.zeros(3), P[:2])
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_focal_losses_train_from_logits(activation):
+    """To the weights of a model that ends in the activation."""
+    cls = {"sigmoid": losses.BinaryFocalCrossentropy, "softmax": losses.CategoricalFocalCrossentropy}[
+        activation
+    ]
+    trained = []
+    for from_logits in (True, False):
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3, kernel_initializer="zeros")])
+        if not from_logits:
+            model.add(keras.layers.Activation(activation))
+        model.compile(keras.optimizers.SGD(1.0), cls(from_logits=from_logits, label_smoothing=0.1))
+        history = model.fit(REAL, ONE_HOT, epochs=5, batch_size=8, verbose=0).history
+        trained.append([*model.get_weights(), history["loss"]])
+    assert trained[0][2][-1] < trained[0][2][0]
+    for of_logits, of_probabilities in zip(*trained):
+        np.testing.assert_allclose(of_logits, of_probabilities, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(8,), (8, 1)])
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", None])
+def test_an_ignored_class_does_not_count(reduction, shape):
+    """A mean is that of the rows that are left, as in Keras."""
+    loss = losses.SparseCategoricalCrossentropy(ignore_class=1, reduction=reduction)
+    every = losses.SparseCategoricalCrossentropy(reduction=reduction)
+    left, weight = LABELS != 1, np.linspace(0.5, 2, 8)
+    for kept, given in ((None, None), (weight[left], weight)):
+        expected = every(LABELS[left], P[left], kept)
+        found = loss(LABELS.reshape(shape), P, given)
+        np.testing.assert_allclose(found if reduction else found[left], expected, rtol=1e-6)
+    nothing_left = loss(np.ones(8, int), P)
+    np.testing.assert_array_equal(nothing_left, np.zeros(np.shape(nothing_left)))
 
 
 def test_what_cannot_be_differentiated_is_refused():

@@ -117,6 +117,19 @@ def test_results(case, weighted):
     assert in_batches(metric, targets, rows, weights) == pytest.approx(expected(weights), rel=2e-5)
 
 
+@pytest.mark.parametrize("shape", [(-1,), (-1, 1)])
+def test_weights_of_an_ignored_class_do_not_count(shape):
+    left = LABELS != 1
+    metric = metrics.SparseCategoricalCrossentropy(ignore_class=1)
+    expected = sklearn_metrics.log_loss(
+        LABELS[left], PROBABILITIES[left], sample_weight=WEIGHTS[left], labels=range(PROBABILITIES.shape[1])
+    )
+    for weights in (WEIGHTS, WEIGHTS[:, None]):
+        metric.reset_state()
+        metric.update_state(LABELS.reshape(shape), PROBABILITIES, weights)
+        assert metric.result() == pytest.approx(expected, rel=2e-5)
+
+
 def test_counts():
     found = SCORES > 0.7
     for cls, mask in (

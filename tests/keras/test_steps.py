@@ -89,6 +89,34 @@ def test_data_that_end_within_an_epoch_end_it():
     assert history["loss"] == pytest.approx([first, last, first], rel=1e-6)
 
 
+@pytest.mark.parametrize("steps", [None, 2])
+def test_a_spent_generator_ends_training(steps):
+    """An epoch of no batches has no loss, of 0 for one, that callbacks could take for the best."""
+    X, y = problem()
+    batches = ((X[i : i + 5], y[i : i + 5]) for i in (0, 5, 10, 15))
+    with pytest.warns(UserWarning, match="ran out of data; interrupting training"):
+        history = quietly(classifier(), batches, epochs=9, steps_per_epoch=steps)
+    done = 1 if steps is None else 2
+    assert history.epoch == list(range(done))
+    assert len(history.history["loss"]) == done
+    assert min(history.history["loss"]) > 0
+
+
+def test_spent_validation_data_measure_nothing():
+    X, y = problem()
+    stopping = keras.callbacks.EarlyStopping(restore_best_weights=True, patience=1)
+    validation = iter([(X[:5], y[:5])])
+    with pytest.warns(UserWarning, match="ran out of data; nothing is measured") as warned:
+        history = quietly(
+            classifier(), X, y, epochs=3, validation_data=validation, callbacks=[stopping]
+        ).history
+    messages = [str(warning.message) for warning in warned]
+    assert sum("ran out of data" in message for message in messages) == 2
+    assert sum("metric `val_loss` which is not available" in message for message in messages) == 2
+    assert [len(history[name]) for name in ("loss", "val_loss")] == [3, 1]
+    assert stopping.best > 0
+
+
 NO_COUNTS = [-1, 0, 1.5, 2.0, "8", False]
 
 

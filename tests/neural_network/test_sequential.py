@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -124,6 +125,12 @@ def test_errors():
         classifier().fit(X, NAMES[:5])
     with pytest.raises(ValueError, match="NaN"):
         classifier().fit(np.full_like(X, np.nan), NAMES)
+    for estimator in (classifier(), SequentialRegressor(build)):
+        with pytest.raises(NotFittedError):
+            estimator.predict(X)
+    for no_model in (None, "model", lambda: None):
+        with pytest.raises(TypeError, match="model must be a Sequential, or a function that returns one"):
+            SequentialClassifier(no_model).fit(X, NAMES)
 
 
 def test_images():

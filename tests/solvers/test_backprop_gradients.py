@@ -233,9 +233,16 @@ FORMULAS = [
     ("binary_crossentropy", {"label_smoothing": 0.1}, one_hot, probabilities),
     ("binary_crossentropy_of_logits", {"label_smoothing": 0.1}, one_hot, normal),
     ("binary_focal_crossentropy", {"gamma": 1.5, "apply_class_balancing": True}, one_hot, probabilities),
+    (
+        "binary_focal_crossentropy_of_logits",
+        {"gamma": 1.5, "apply_class_balancing": True, "label_smoothing": 0.1},
+        one_hot,
+        normal,
+    ),
     ("categorical_crossentropy", {"label_smoothing": 0.1}, one_hot, positive),
     ("categorical_crossentropy_of_logits", {}, probabilities, normal),
     ("categorical_focal_crossentropy", {"gamma": 1.5, "label_smoothing": 0.1}, one_hot, positive),
+    ("categorical_focal_crossentropy_of_logits", {"gamma": 1.5, "label_smoothing": 0.1}, one_hot, normal),
     ("dice", {}, one_hot, probabilities),
     ("dice", {"axis": -1}, one_hot, probabilities),
     ("tversky", {"alpha": 0.3, "beta": 0.6}, one_hot, probabilities),
@@ -262,6 +269,11 @@ def test_formulas_of_labels(name, options, predictions):
     rng = np.random.default_rng(10)
     labels, prediction = rng.integers(0, 4, 6), predictions(rng, 6, 4)
     _check_formula(lambda p: getattr(formulas, name)(labels, p, **options), prediction)
+
+
+def test_equal_outputs_share_the_gradient_of_a_largest_one():
+    _, gradient = formulas.categorical_hinge(np.array([[0.0, 1.0, 0.0, 0.0]]), np.zeros((1, 4)))
+    np.testing.assert_array_equal(gradient, [[0.25, -1.0, 0.25, 0.25]])
 
 
 def _check_formula(formula, prediction):

@@ -296,10 +296,15 @@ def over_last_axis(nodes: list[backprop.Node], axis: int, n_axes: int) -> list[b
     """
     if not -n_axes <= axis <= n_axes or axis == 0:
         raise ValueError(f"axis={axis} is out of bounds for samples with {n_axes} axes.")
-    position = axis - 1 if axis > 0 else axis + n_axes
-    if position == n_axes - 1:
+    return over_last_axes(nodes, [axis % (n_axes + 1)], n_axes)
+
+
+def over_last_axes(nodes: list[backprop.Node], axes: list[int], n_axes: int) -> list[backprop.Node]:
+    """Nodes that work on the last axes, for ``axes``: sorted, counted with the batch, none of them negative."""
+    positions = tuple(axis - 1 for axis in axes)
+    there = tuple(i for i in range(n_axes) if i not in positions) + positions
+    if there == tuple(range(n_axes)):
         return nodes
-    there = tuple(i for i in range(n_axes) if i != position) + (position,)
     back = tuple(int(i) for i in np.argsort(there))
     return [backprop.Permute(there), *nodes, backprop.Permute(back)]
 

@@ -1,7 +1,8 @@
 """What layers share: a name, variables, and the nodes that compute them."""
 
+import functools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,6 +65,21 @@ class InputSpec(NamedTuple):
                 raise ValueError(
                     f"{prefix} axis {axis} of input shape to have value {size}, but received input with shape {shape}"
                 )
+
+
+def _recorded(build: Callable) -> Callable:
+    """``build`` of a layer: a layer that it is called on is built, and has its variables once."""
+
+    @functools.wraps(build)
+    def recorded(self, input_shape=None):
+        if self.built and self._weights:
+            return
+        build(self, input_shape)
+        if not self.built and input_shape is not None:
+            self._build_input_shape = self._input_shape = tuple(input_shape)
+            self.built = True
+
+    return recorded
 
 
 class Layer:
@@ -129,8 +145,14 @@ class Layer:
         self.built = False
         self.path = self.name
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "build" in cls.__dict__:
+            cls.build = _recorded(cls.build)  # type: ignore[method-assign]
+
     # What a kind of layer defines
 
+    @_recorded
     def build(self, input_shape: Shape) -> None:
         """Make the variables for inputs of a shape (whose first axis is the batch)."""
 
@@ -161,8 +183,6 @@ class Layer:
         if not self.built:
             self.path = path or self.name
             self.build(input_shape)
-            self._build_input_shape = input_shape
-            self.built = True
         self._input_shape = input_shape
         return tuple(self.compute_output_shape(input_shape))
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastml.keras import initializers, regularizers
 from fastml.keras._serialization import public
-from fastml.keras.layers._core import over_last_axis
+from fastml.keras.layers._core import over_last_axes, over_last_axis
 from fastml.keras.layers._layer import InputSpec, Layer, refuse
 from fastml.solvers import backprop
 
@@ -148,12 +148,12 @@ class BatchNormalization(_Normalization):
 
 @_layer
 class LayerNormalization(_Normalization):
-    """Each sample normalised over its last axes.
+    """Each sample normalised over some of its axes.
 
     Parameters
     ----------
     axis : int or list of int, default=-1
-        The last one, or the last ones.
+        Counted with the batch.
     epsilon : float, default=1e-3
     center, scale : bool, default=True
         Whether there is a beta, and a gamma.
@@ -210,24 +210,24 @@ class LayerNormalization(_Normalization):
             center, scale, beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer
         )
 
-    def _n_axes(self, input_shape) -> int:
+    def _axes(self, input_shape) -> list[int]:
         n = len(input_shape)
         given = [self.axis] if isinstance(self.axis, int) else self.axis
         if any(not -n <= axis < n for axis in given):
             raise ValueError(f"Axis {self.axis} is out of bounds for input shape {input_shape}.")
         axes = sorted({axis % n for axis in given})
-        if axes != list(range(n - len(axes), n)) or 0 in axes:
+        if 0 in axes:
             raise ValueError(
-                f"Layer '{self.name}': it normalises over the last axes of a sample. Received: axis={self.axis} for "
+                f"Layer '{self.name}': it normalises over axes of a sample. Received: axis={self.axis} for "
                 f"input shape {input_shape}"
             )
-        return len(axes)
+        return axes
 
     def build(self, input_shape):
-        n_axes = self._n_axes(input_shape)
-        self._add_scale(tuple(input_shape[-n_axes:]))
+        self._add_scale(tuple(input_shape[axis] for axis in self._axes(input_shape)))
         self.axis = [self.axis] if isinstance(self.axis, int) else self.axis
 
     def make_nodes(self, input_shape):
-        n_axes = self._n_axes((None, *input_shape))
-        return [backprop.LayerNormalization(*self._scale_parameters(), n_axes, self.epsilon)]
+        axes = self._axes((None, *input_shape))
+        node = backprop.LayerNormalization(*self._scale_parameters(), len(axes), self.epsilon)
+        return over_last_axes([node], axes, len(input_shape))

@@ -123,9 +123,10 @@ def binary_focal_crossentropy(
 ):
     """Binary cross-entropy that weighs down what is right already."""
     _last_axis("binary_focal_crossentropy", axis)
-    y_pred = sigmoid(y_pred) if from_logits else y_pred
     options = {"apply_class_balancing": apply_class_balancing, "alpha": alpha, "gamma": gamma}
-    formula = formulas.binary_focal_crossentropy
+    formula = (
+        formulas.binary_focal_crossentropy_of_logits if from_logits else formulas.binary_focal_crossentropy
+    )
     return _values(formula, y_true, y_pred, label_smoothing=label_smoothing, **options)
 
 
@@ -145,9 +146,13 @@ def categorical_focal_crossentropy(
 ):
     """Cross-entropy of distributions that weighs down what is right already."""
     _last_axis("categorical_focal_crossentropy", axis)
-    y_pred = formulas.softmax(as_floats(y_pred)) if from_logits else y_pred
     options = {"alpha": alpha, "gamma": gamma, "label_smoothing": label_smoothing}
-    return _values(formulas.categorical_focal_crossentropy, y_true, y_pred, **options)
+    formula = (
+        formulas.categorical_focal_crossentropy_of_logits
+        if from_logits
+        else formulas.categorical_focal_crossentropy
+    )
+    return _values(formula, y_true, y_pred, **options)
 
 
 @_loss
@@ -189,10 +194,6 @@ def categorical_generalized_cross_entropy(y_true, y_pred, q):
     return formulas.generalized_crossentropy(labels, prediction, q)[0]
 
 
-def sigmoid(y_pred: Any) -> np.ndarray:
-    return 0.5 * np.tanh(0.5 * as_floats(y_pred)) + 0.5
-
-
 def _last_axis(name: str, axis: Any) -> None:
     if isinstance(axis, bool):
         raise ValueError(f"`axis` must be of type `int`. Received: axis={axis} of type {type(axis)}")
@@ -216,7 +217,9 @@ def as_labels(y_true: Any, output_shape: tuple[int, ...]) -> np.ndarray:
             "Arguments `target` and `output` must have the same shape up until the last dimension: "
             f"target.shape={labels.shape}, output.shape={tuple(output_shape)}"
         )
-    return labels.astype(np.int64)
+    # What is no number is none of the classes either.
+    with np.errstate(invalid="ignore"):
+        return labels.astype(np.int64)
 
 
 def check_labels(labels: np.ndarray, n_classes: int, what: str) -> None:

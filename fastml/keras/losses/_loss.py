@@ -57,7 +57,9 @@ class Loss:
         self.dtype = dtype or floatx()
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        values = np.asarray(self.call(np.asarray(y_true), np.asarray(y_pred, self.dtype)), self.dtype)
+        y_true = np.asarray(y_true)
+        values = np.asarray(self.call(y_true, np.asarray(y_pred, self.dtype)), self.dtype)
+        counted = self._counted(y_true, values)
         if sample_weight is not None:
             values, weights = same_rank(values, np.asarray(sample_weight, self.dtype))
             values = values * weights
@@ -66,11 +68,18 @@ class Loss:
         if self.reduction == "sum":
             return values.sum()
         weighted = self.reduction == "mean_with_sample_weight" and sample_weight is not None
-        divisor = np.asarray(sample_weight).sum() if weighted else values.size
+        if counted is None:
+            divisor = np.asarray(sample_weight).sum() if weighted else values.size
+        else:
+            divisor = (counted * weights).sum() if weighted else counted.sum()
         return (values.sum() / divisor if divisor else np.zeros(())).astype(self.dtype)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         raise NotImplementedError
+
+    def _counted(self, y_true: np.ndarray, values: np.ndarray) -> np.ndarray | None:
+        """Which values a mean is of; None for all."""
+        return None
 
     def compiled(self, last: str | None) -> Compiled:
         """For a network whose last node is the activation named ``last``.
@@ -117,6 +126,10 @@ class LossFunctionWrapper(Loss):
         y_true, y_pred = same_rank(y_true, y_pred)
         return self.fn(y_true, y_pred, **self._fn_kwargs)
 
+    def _counted(self, y_true, values):
+        ignored = self._fn_kwargs.get("ignore_class")
+        return None if ignored is None else y_true.reshape(values.shape) != ignored
+
     def compiled(self, last):
         if getattr(self.fn, "keras_module", None) != "keras.losses":
             return super().compiled(last)
@@ -154,10 +167,8 @@ def _network_loss(name: str, kwargs: dict[str, Any], last: str | None) -> Any:
             )
         if logits or output is not None:
             return loss(smoothing, output)
-    if logits and name.endswith("_focal_crossentropy"):
-        raise ValueError(
-            f"{name} with from_logits=True is not supported in training: end the model in an activation."
-        )
+    if logits:
+        name += "_of_logits"
     formula = getattr(formulas, _FORMULAS.get(name, name))
     return backprop.Formula(partial(formula, **kwargs))
 

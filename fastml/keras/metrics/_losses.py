@@ -107,3 +107,12 @@ class SparseCategoricalCrossentropy(NamedMean):
     ):
         options = {"from_logits": from_logits, "ignore_class": ignore_class, "axis": axis}
         super().__init__(losses.sparse_categorical_crossentropy, name, dtype, **options)
+        self.ignore_class = ignore_class
+
+    def update_state(self, y_true, y_pred, sample_weight=None):  # type: ignore[override]
+        """Weights of samples of the class to ignore do not count; without weights, Keras counts such samples."""
+        if sample_weight is not None and self.ignore_class is not None:
+            counted = np.asarray(y_true).reshape(np.shape(y_pred)[:-1]) != self.ignore_class
+            counted, sample_weight = same_rank(counted, np.asarray(sample_weight))
+            sample_weight = sample_weight * counted
+        super().update_state(y_true, y_pred, sample_weight)

@@ -219,6 +219,14 @@ def is_batches(x: Any) -> bool:
     return isinstance(x, Iterable) or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
 
 
+def warn_of_no_data(consequence: str) -> None:
+    warnings.warn(
+        f"Your input ran out of data; {consequence}. Make sure that your dataset or generator can generate at least "
+        "`steps_per_epoch * epochs` batches.",
+        stacklevel=4,
+    )
+
+
 class Epochs:
     """Epoch after epoch of batches; with ``steps_per_epoch`` an epoch goes on where the last one ended.
 
@@ -284,11 +292,7 @@ class Epochs:
             batch = self._next()
             if batch is None:
                 if step > 0:
-                    warnings.warn(
-                        "Your input ran out of data; interrupting training. Make sure that your dataset or generator "
-                        "can generate at least `steps_per_epoch * epochs` batches.",
-                        stacklevel=3,
-                    )
+                    warn_of_no_data("interrupting training")
                     return
                 self._begin_pass()
                 batch = self._next()

@@ -27,6 +27,7 @@ from fastml.keras.models._data import (
     is_batches,
     train_validation_split,
     unpack_x_y_sample_weight,
+    warn_of_no_data,
     weighted,
 )
 from fastml.keras.models._feed import Feed
@@ -231,6 +232,9 @@ class Trainer(Compilable):
             self.reset_metrics()
             self._begin_epoch(callbacks)
             self._run_epoch(feed, callbacks)
+            if not self.progress.step:
+                warn_of_no_data("interrupting training")
+                break
             self.progress.epoch, self.progress.step = epoch + 1, 0
             logs = self.get_metrics_result()
             if validation is not None and is_due(epoch, validation_freq):
@@ -312,11 +316,14 @@ class Trainer(Compilable):
     def _measure(self, feed: Feed, batches: Epochs, callbacks: CallbackList) -> dict[str, Any]:
         callbacks.on_test_begin()
         self.reset_metrics()
+        step = -1
         for step, batch in enumerate(batches):
             callbacks.call("on_test_batch_begin", step)
             self._take_in(feed, feed.run(self._fit_batch(feed, batch)))
             callbacks.batch_end("on_test_batch_end", step, self.get_metrics_result)
-        logs = self.get_metrics_result()
+        if step < 0:
+            warn_of_no_data("nothing is measured")
+        logs = self.get_metrics_result() if step >= 0 else {}
         callbacks.on_test_end(logs)
         return logs
 

@@ -85,9 +85,11 @@ def squared_hinge(target, prediction):
 def categorical_hinge(target, prediction):
     right = np.sum(target * prediction, axis=-1)
     others = (1 - target) * prediction
-    values = np.max(others, axis=-1) - right + 1
-    largest = np.zeros_like(prediction)
-    np.put_along_axis(largest, np.argmax(others, axis=-1)[..., None], 1, axis=-1)
+    most = np.max(others, axis=-1, keepdims=True)
+    values = most[..., 0] - right + 1
+    largest = (others == most).astype(prediction.dtype)
+    # Those that are equal share the gradient, as in TensorFlow.
+    largest /= np.maximum(largest.sum(axis=-1, keepdims=True), 1)
     gradient = np.where(values[..., None] > 0, largest * (1 - target) - target, 0)
     return np.maximum(values, 0), gradient
 
@@ -111,24 +113,38 @@ def _binary(target, prediction):
 def binary_crossentropy_of_logits(target, logits, label_smoothing=0.0):
     """``max(x, 0) - x t + log(1 + exp(-|x|))``, the mean over the last axis."""
     t = _smoothed_binary(target, label_smoothing)
+    values, p = _binary_of_logits(t, logits)
+    return np.mean(values, axis=-1), (p - t) / logits.shape[-1]
+
+
+def _binary_of_logits(target, logits):
+    """Values, and the probabilities that logits stand for."""
     decay = np.exp(-np.abs(logits))
-    values = np.maximum(logits, 0) - logits * t + np.log1p(decay)
-    sigmoid = np.where(logits >= 0, 1, decay) / (1 + decay)
-    return np.mean(values, axis=-1), (sigmoid - t) / logits.shape[-1]
+    values = np.maximum(logits, 0) - logits * target + np.log1p(decay)
+    return values, np.where(logits >= 0, 1, decay) / (1 + decay)
 
 
-def binary_focal_crossentropy(
-    target, prediction, apply_class_balancing=False, alpha=0.25, gamma=2.0, label_smoothing=0.0
-):
+def binary_focal_crossentropy(target, prediction, label_smoothing=0.0, **options):
     """T.-Y. Lin et al., "Focal Loss for Dense Object Detection", 2017, equations 4 and 5; of probabilities."""
     t = _smoothed_binary(target, label_smoothing)
     values, slope = _binary(t, prediction)
-    miss = 1 - (t * prediction + (1 - t) * (1 - prediction))
+    return _focal(t, prediction, 1, values, slope, **options)
+
+
+def binary_focal_crossentropy_of_logits(target, logits, label_smoothing=0.0, **options):
+    t = _smoothed_binary(target, label_smoothing)
+    values, p = _binary_of_logits(t, logits)
+    return _focal(t, p, p * (1 - p), values, p - t, **options)
+
+
+def _focal(t, p, dp, values, slope, apply_class_balancing=False, alpha=0.25, gamma=2.0):
+    """Cross-entropies ``values`` weighed by how far p is off; ``slope`` and ``dp`` are derivatives, of both, by one."""
+    miss = 1 - (t * p + (1 - t) * (1 - p))
     weight = t * alpha + (1 - t) * (1 - alpha) if apply_class_balancing else np.ones_like(t)
     factor = miss**gamma
-    # d miss / d prediction = 1 - 2 t
-    gradient = weight * (factor * slope + gamma * miss ** (gamma - 1) * (1 - 2 * t) * values)
-    return np.mean(weight * factor * values, axis=-1), gradient / prediction.shape[-1]
+    # d miss / d p = 1 - 2 t
+    gradient = weight * (factor * slope + gamma * miss ** (gamma - 1) * (1 - 2 * t) * dp * values)
+    return np.mean(weight * factor * values, axis=-1), gradient / p.shape[-1]
 
 
 def _smoothed(target, label_smoothing):
@@ -178,6 +194,12 @@ def categorical_focal_crossentropy(target, prediction, alpha=0.25, gamma=2.0, la
     values = -np.sum(alpha * miss**gamma * t * np.log(p), axis=-1)
     slope = alpha * t * (gamma * miss ** (gamma - 1) * np.log(p) - miss**gamma / p)
     return values, to_prediction(slope)
+
+
+def categorical_focal_crossentropy_of_logits(target, logits, **options):
+    p = softmax(logits)
+    values, slope = categorical_focal_crossentropy(target, p, **options)
+    return values, p * (slope - np.sum(slope * p, axis=-1, keepdims=True))
 
 
 def sparse_categorical_crossentropy(labels, prediction):
