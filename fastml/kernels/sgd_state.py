@@ -126,6 +126,26 @@ class State:
     active: Any
 
 
+class Watch(NamedTuple):
+    """What ``epochs`` looks out for between two epochs: a model that may have learned enough.
+
+    Attributes
+    ----------
+    best : float64 array of shape (n_models,)
+        Each model's lowest mean objective so far.
+    no_improvement : int64 array of shape (n_models,)
+        Epochs in a row whose mean objective exceeded ``best - tol``.
+    tol : float
+    n_iter_no_change : int
+        So many of them are something to decide upon.
+    """
+
+    best: Any
+    no_improvement: Any
+    tol: float
+    n_iter_no_change: int
+
+
 def own_cache_lines(shape, dtype, values=None):
     """Array of zeros, or a copy of ``values``, each row of which begins a cache line: threads share models, not lines.
 

@@ -53,6 +53,14 @@ class PassiveAggressiveClassifier(ClassifierFit, _SklearnPassiveAggressiveClassi
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None):
         """Run one epoch over the given rows; as ``SGDClassifier.partial_fit``."""
+        if not hasattr(self, "classes_") and self.class_weight == "balanced":
+            self._more_validate_params(for_partial_fit=True)
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit. For 'balanced' weights, use "
+                "`sklearn.utils.compute_class_weight` with `class_weight='balanced'`. In place of y you can use a "
+                "large enough subset of the full training set target to properly estimate the class frequency "
+                "distributions. Pass the resulting weights as the class_weight parameter."
+            )
         return self._partial_fit(X, y, classes)
 
 

@@ -75,8 +75,9 @@ class SGDOneClassSVM(StochasticGradientDescent, _SklearnSGDOneClassSVM):
         """
         self._more_validate_params()
         with unchanged_on_error(self):
-            X = check_X_y(self, X, reset=True)
-            if self.warm_start and getattr(self, "coef_", None) is not None:
+            warm = self.warm_start and getattr(self, "coef_", None) is not None
+            X = check_X_y(self, X, reset=not warm)
+            if warm:
                 coef_init = self.coef_ if coef_init is None else coef_init
                 offset_init = self.offset_ if offset_init is None else offset_init
             start = single_start(X.shape[1], X.dtype, coef_init, offset_init)

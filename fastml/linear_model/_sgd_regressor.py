@@ -21,11 +21,16 @@ class RegressorFit(StochasticGradientDescent):
     def _fit(self, X, y, coef_init=None, intercept_init=None, sample_weight=None):
         self._more_validate_params()
         with unchanged_on_error(self):
-            X, y = check_X_y(self, X, y, reset=True)
-            if self.warm_start and getattr(self, "coef_", None) is not None:
-                coef_init = self.coef_ if coef_init is None else coef_init
-                intercept_init = self.intercept_ if intercept_init is None else intercept_init
-            start = single_start(X.shape[1], X.dtype, coef_init, intercept_init)
+            warm = self.warm_start and getattr(self, "coef_", None) is not None
+            X, y = check_X_y(self, X, y, reset=not warm)
+            if warm and coef_init is None and intercept_init is None:
+                # With averaging, from the weights behind the averages, as in scikit-learn.
+                start = self._continued(X, 1, self.intercept_)
+            else:
+                if warm:
+                    coef_init = self.coef_ if coef_init is None else coef_init
+                    intercept_init = self.intercept_ if intercept_init is None else intercept_init
+                start = single_start(X.shape[1], X.dtype, coef_init, intercept_init)
             self.t_, self.coef_ = 1.0, None
             self._learn(X, y, sample_weight, start, self.max_iter)
         self._warn_after_fit()

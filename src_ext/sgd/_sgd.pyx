@@ -1,6 +1,7 @@
 """Binding of the SGD kernels: arrays in, one C job out, its models shared among threads."""
 
 cimport numpy as cnp
+from libc.math cimport fmin, isfinite
 from libc.stdint cimport int32_t, int64_t, uint32_t, uintptr_t
 from fastml.kernels.cpu cimport _runtime
 
@@ -19,7 +20,7 @@ cdef extern from "sgd.h":
         int64_t positive_class
 
     ctypedef struct sgd_progress:
-        double wscale
+        double intercept, loss, objective, finite
 
     ctypedef struct sgd_job:
         const void *data
@@ -149,17 +150,21 @@ cdef sgd_job state_job(state) except *:
     return job
 
 
-def epoch(X, target, sample_weight, order, state, rule, int n_threads):
-    """See ``fastml.kernels.reference.sgd.epoch``; ``n_threads`` share the models."""
-    cdef sgd_job job = state_job(state)
-    cdef Shared shared
+cdef struct Call:
+    sgd_job job
+    sgd_layout layout
+    Shared shared
+
+
+cdef int set_up(Call *call, X, target, sample_weight, order, state, rule) except -1:
+    """Fill in the call, which must stay where it is, with pointers into the arrays, once these are checked."""
+    cdef sgd_job *job = &call.job
+    cdef Shared *shared = &call.shared
     cdef int real = cnp.PyArray_TYPE(<cnp.ndarray> state.coef)
     cdef bint single = real == cnp.NPY_FLOAT32
     cdef int index = cnp.NPY_INT32
-    cdef int reserved, n_shares
-    cdef bint streams
-    cdef sgd_layout layout
 
+    job[0] = state_job(state)
     if X.shape[1] != job.n_features:
         raise ValueError(f"X has {X.shape[1]} features, but the models have {job.n_features}.")
     if target.shape != X.shape[:1] or (sample_weight is not None and sample_weight.shape != X.shape[:1]):
@@ -211,24 +216,119 @@ def epoch(X, target, sample_weight, order, state, rule, int n_threads):
     job.intercept_decay = rule.intercept_decay
     job.record = rule.record
 
-    shared.job = &job
+    shared.job = job
     shared.active = <const int32_t *> cnp.PyArray_DATA(checked(state.active, cnp.NPY_INT32, "active"))
     shared.n_active = (<cnp.ndarray> state.active).shape[0]
-    layout.real_size = 4 if single else 8
-    layout.index_size = 0 if job.indices == NULL else X.indices.itemsize
-    layout.n_rows = X.shape[0]
-    layout.n_values = layout.n_rows * job.n_features if job.indices == NULL else (<cnp.ndarray> X.data).shape[0]
-    job.segment = sgd_segment(&job, &layout)
+    call.layout.real_size = 4 if single else 8
+    call.layout.index_size = 0 if job.indices == NULL else X.indices.itemsize
+    call.layout.n_rows = X.shape[0]
+    call.layout.n_values = call.layout.n_rows * job.n_features if job.indices == NULL else (<cnp.ndarray> X.data).shape[0]
+    job.segment = sgd_segment(job, &call.layout)
+    return 0
+
+
+cdef void take_steps(Call *call, int n_threads) noexcept nogil:
+    cdef Shared *shared = &call.shared
+    # One model is one chain of steps: the second thread can only bring its rows.
+    cdef bint streams = shared.n_active == 1 and n_threads > 1 and sgd_stream_pays(&call.job, &call.layout)
+    cdef int n_shares = <int> min(<Py_ssize_t> n_threads, shared.n_active)
+    cdef int reserved = _runtime.reserve(2 if streams else n_shares, n_threads)
+    if streams and reserved == 2:
+        sgd_run_streamed(shared.run, &call.job, &call.layout, shared.active, 1, _runtime.fork_join)
+    else:
+        _runtime.fork_join(run_share, shared, n_shares, reserved)
+    _runtime.release(reserved)
+
+
+def epoch(X, target, sample_weight, order, state, rule, int n_threads):
+    """See ``fastml.kernels.reference.sgd.epoch``; ``n_threads`` share the models."""
+    cdef Call call
+    set_up(&call, X, target, sample_weight, order, state, rule)
     with nogil:
-        # One model is one chain of steps: the second thread can only bring its rows.
-        streams = shared.n_active == 1 and n_threads > 1 and sgd_stream_pays(&job, &layout)
-        n_shares = <int> min(<Py_ssize_t> n_threads, shared.n_active)
-        reserved = _runtime.reserve(2 if streams else n_shares, n_threads)
-        if streams and reserved == 2:
-            sgd_run_streamed(shared.run, &job, &layout, shared.active, 1, _runtime.fork_join)
+        take_steps(&call, n_threads)
+
+
+cdef bint all_finite(const sgd_job *job, Py_ssize_t n_models, bint single) noexcept nogil:
+    cdef const sgd_progress *progress
+    cdef Py_ssize_t k, j
+    for k in range(n_models):
+        progress = &job.progress[k]
+        if not (isfinite(progress.intercept) and isfinite(progress.finite) and isfinite(progress.objective)):
+            return False
+        if single:
+            for j in range(job.n_features):
+                if not isfinite((<const float *> job.coef)[k * job.coef_stride + j]):
+                    return False
         else:
-            _runtime.fork_join(run_share, &shared, n_shares, reserved)
-        _runtime.release(reserved)
+            for j in range(job.n_features):
+                if not isfinite((<const double *> job.coef)[k * job.coef_stride + j]):
+                    return False
+    return True
+
+
+cdef struct Watched:
+    double *best
+    int64_t *no_improvement
+    double tol
+    int64_t n_iter_no_change
+
+
+cdef bint may_have_learned(const Call *call, const Watched *watched) noexcept nogil:
+    """Whether an active model is to be decided upon; if none is, what is watched is brought up to date."""
+    cdef double n_rows = <double> call.job.n_steps
+    cdef double figure
+    cdef Py_ssize_t i
+    cdef int32_t k
+    for i in range(call.shared.n_active):
+        k = call.shared.active[i]
+        if (
+            call.job.progress[k].objective / n_rows > watched.best[k] - watched.tol
+            and watched.no_improvement[k] + 1 >= watched.n_iter_no_change
+        ):
+            return True
+    for i in range(call.shared.n_active):
+        k = call.shared.active[i]
+        figure = call.job.progress[k].objective / n_rows
+        watched.no_improvement[k] = (
+            watched.no_improvement[k] + 1 if figure > watched.best[k] - watched.tol else 0
+        )
+        watched.best[k] = fmin(watched.best[k], figure)
+    return False
+
+
+def epochs(
+    X, target, sample_weight, order, state, rule, Py_ssize_t n_epochs, seed, watch, int n_threads
+):
+    """See ``fastml.kernels.reference.sgd.epochs``; ``n_threads`` share the models."""
+    cdef Call call
+    cdef Watched watched
+    cdef Py_ssize_t n_models = (<cnp.ndarray> state.coef).shape[0]
+    cdef bint single = cnp.PyArray_TYPE(<cnp.ndarray> state.coef) == cnp.NPY_FLOAT32
+    cdef bint shuffles = seed is not None
+    cdef uint32_t permutation = seed if shuffles else 0
+    cdef Py_ssize_t taken = 0, k
+
+    set_up(&call, X, target, sample_weight, order, state, rule)
+    if watch.best.shape != (n_models,) or watch.no_improvement.shape != (n_models,):
+        raise ValueError(f"best and no_improvement must have one element for each of the {n_models} models.")
+    watched.best = <double *> cnp.PyArray_DATA(checked(watch.best, cnp.NPY_FLOAT64, "best"))
+    watched.no_improvement = <int64_t *> cnp.PyArray_DATA(
+        checked(watch.no_improvement, cnp.NPY_INT64, "no_improvement"))
+    watched.tol = watch.tol
+    watched.n_iter_no_change = watch.n_iter_no_change
+    with nogil:
+        while True:
+            if shuffles:
+                sgd_shuffle(<int32_t *> call.job.order, call.job.n_steps, permutation)
+            take_steps(&call, n_threads)
+            taken += 1
+            if taken >= n_epochs or not all_finite(&call.job, n_models, single):
+                break
+            if may_have_learned(&call, &watched):
+                break
+            for k in range(n_models):
+                call.job.progress[k].loss = call.job.progress[k].objective = 0.0
+    return taken
 
 
 def fold(state):

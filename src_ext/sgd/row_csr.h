@@ -61,19 +61,29 @@ INLINE void OF(add, VARIANT)(ROW row, REAL *w, REAL c) {
 }
 
 SHARED double OF(add_sq_norm, VARIANT)(ROW row, REAL *w, REAL c) {
-    double sum = 0.0;
-    for (ptrdiff_t j = 0; j < row.n; j++) {
+    double sums[4] = {0};
+    ptrdiff_t j = 0;
+    for (; j + 4 <= row.n; j += 4)
+        for (int u = 0; u < 4; u++) {
+            REAL weight = w[row.columns[j + u]] += c * row.x[j + u];
+            sums[u] += (double)weight * weight;
+        }
+    for (; j < row.n; j++) {
         REAL weight = w[row.columns[j]] += c * row.x[j];
-        sum += (double)weight * weight;
+        sums[0] += (double)weight * weight;
     }
-    return sum;
+    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
 SHARED double OF(l1_norm, VARIANT)(ROW row, const REAL *w) {
-    double sum = 0.0;
-    for (ptrdiff_t j = 0; j < row.n; j++)
-        sum += fabs((double)w[row.columns[j]]);
-    return sum;
+    double sums[4] = {0};
+    ptrdiff_t j = 0;
+    for (; j + 4 <= row.n; j += 4)
+        for (int u = 0; u < 4; u++)
+            sums[u] += fabs((double)w[row.columns[j + u]]);
+    for (; j < row.n; j++)
+        sums[0] += fabs((double)w[row.columns[j]]);
+    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
 SHARED void OF(truncate, VARIANT)(ROW row, REAL *w, REAL *applied, double wscale, double cumulative) {

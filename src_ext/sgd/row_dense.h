@@ -207,13 +207,18 @@ SHARED double OF(add_sq_norm, VARIANT)(ROW row, REAL *w, REAL c) {
 }
 
 SHARED double OF(l1_norm, VARIANT)(ROW row, const REAL *w) {
-    double sum = 0.0;
-    for (ptrdiff_t j = 0; j < row.n; j++)
-        sum += fabs((double)w[j]);
-    return sum;
+    double sums[8] = {0};
+    ptrdiff_t j = 0;
+    for (; j + 8 <= row.n; j += 8)
+        for (int u = 0; u < 8; u++)
+            sums[u] += fabs((double)w[j + u]);
+    for (; j < row.n; j++)
+        sums[0] += fabs((double)w[j]);
+    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
 }
 
-SHARED void OF(truncate, VARIANT)(ROW row, REAL *w, REAL *applied, double wscale, double cumulative) {
+SHARED void OF(truncate, VARIANT)(ROW row, REAL *restrict w, REAL *restrict applied, double wscale,
+                                  double cumulative) {
     for (ptrdiff_t j = 0; j < row.n; j++)
         OF(truncate_weight, KIND)(w + j, applied + j, wscale, cumulative);
 }

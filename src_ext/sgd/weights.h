@@ -24,13 +24,12 @@ static void OF(fold, KIND)(const sgd_job *job, ptrdiff_t model) {
 }
 
 INLINE void OF(truncate_weight, KIND)(REAL *w, REAL *applied, double wscale, double cumulative) {
-    double before = wscale * *w, after;
-    if (before > 0.0)
-        after = fmax(0.0, before - (cumulative + *applied));
-    else if (before < 0.0)
-        after = fmin(0.0, before + (cumulative - *applied));
-    else
-        return;
+    /* Without branches, whose outcomes are as random as the signs of weights; and fmax is a call. */
+    double before = wscale * *w, above = before - (cumulative + *applied),
+           below = before + (cumulative - *applied);
+    above = above > 0.0 ? above : 0.0;
+    below = below < 0.0 ? below : 0.0;
+    double after = before > 0.0 ? above : before < 0.0 ? below : before;
     *w = (REAL)(after / wscale);
     *applied += (REAL)(after - before);
 }

@@ -21,8 +21,9 @@ from sgd_problems import (
 )
 from sklearn.utils._seq_dataset import ArrayDataset64
 
+from fastml.kernels import for_device
 from fastml.kernels.reference import sgd as reference
-from fastml.kernels.sgd_state import LOSSES, PENALTIES, Rule
+from fastml.kernels.sgd_state import LOSSES, PENALTIES, Rule, Watch
 
 AROUND_VECTORS = (0, 1, 2, 3, 7, 15, 16, 17, 31, 32, 33, 63, 64, 65, 130)
 
@@ -70,6 +71,64 @@ def test_fold_inside_an_epoch(backend, n_models, alpha, dtype):
     labels = rng.integers(0, 2, 12).astype(np.int32)
     problem = Problem(X, labels, None, np.arange(12, dtype=np.int32), state, rule, weight_size=1.0)
     assert_keeps_the_contract(backend, problem)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("seed", [None, 7])
+@pytest.mark.parametrize(
+    ("tol", "n_iter_no_change", "overflows"),
+    [(-np.inf, 1, False), (1e-3, 3, False), (0.05, 1, False), (np.inf, 4, False), (-np.inf, 1, True)],
+    ids=["all", "several without improvement", "one without improvement", "none improves", "overflow"],
+)
+def test_epochs(backend, tol, n_iter_no_change, overflows, seed, dtype):
+    """As many as the reference takes, or fewer, and each what ``epoch`` makes of the same rows."""
+    n_models, n_epochs = 3, 12
+    rng = np.random.default_rng(0)
+    X = dense(rng, (9, 5), dtype, denormal=0.0)
+    if overflows:
+        X = X * np.finfo(dtype).max ** 0.9
+    rule = Rule("squared_error", "elasticnet", "invscaling", 2, True, False, 1.0, True)
+    models = stable_models(rng, rule, np.ones((9, 5)), n_models)
+    start = initial_state(rule, rng, models, X.shape[1], dtype)
+    start.active = np.array([0, 2], np.int32)
+    values = rng.standard_normal(9)
+
+    def run(backend, take):
+        """The state, order and watch after epochs that ``take`` takes."""
+        state = type(start)(*(backend.arrays.send(value.copy()) for value in vars(start).values()))
+        order = np.arange(9, dtype=np.int32)
+        watch = Watch(np.full(n_models, np.inf), np.zeros(n_models, np.int64), tol, n_iter_no_change)
+        arguments = backend.arrays.send(X), backend.arrays.send(values), None, order, state, rule
+        taken = take(backend.sgd, arguments, watch)
+        return taken, order, watch, backend.arrays.fetch(state.coef), backend.arrays.fetch(state.progress)
+
+    def at_once(sgd, arguments, watch):
+        with np.errstate(all="ignore"):
+            return sgd.epochs(*arguments, n_epochs, seed, watch)
+
+    def one_by_one(sgd, arguments, watch):
+        *_, order, state, _ = arguments
+        for epoch in range(taken):
+            if epoch > 0:
+                progress = backend.arrays.fetch(state.progress)
+                progress["loss"] = progress["objective"] = 0.0
+                state.progress = backend.arrays.send(progress)
+            if seed is not None:
+                sgd.shuffle(order, seed)
+            sgd.epoch(*arguments)
+
+    most, _, expected_watch, _, _ = run(for_device("reference"), at_once)
+    taken, order, watch, coef, progress = run(backend, at_once)
+    assert 1 <= taken <= most
+    if device_of(backend) == "cpu":
+        assert taken == most
+        assert_array_equal(watch.no_improvement, expected_watch.no_improvement)
+        np.testing.assert_allclose(watch.best, expected_watch.best, 1e-4 if dtype == "f4" else 1e-9)
+    _, expected_order, _, expected_coef, expected_progress = run(backend, one_by_one)
+    assert_array_equal(order, expected_order)
+    assert_array_equal(coef, expected_coef)
+    for name in expected_progress.dtype.names:
+        assert_array_equal(progress[name], expected_progress[name], err_msg=name)
 
 
 def test_fold(backend):

@@ -187,6 +187,23 @@ def test_warm_start(name):
     assert_same_model(*models)
 
 
+@pytest.mark.parametrize("average", [True, 50, 1000])
+@pytest.mark.parametrize("name", AVERAGING)
+def test_warm_start_with_averages(name, average):
+    models = both(name, warm_start=True, max_iter=2, tol=None, shuffle=False, average=average)
+    for model in models:
+        model.fit(X, TARGETS[name]).fit(X[::-1].copy(), TARGETS[name])
+    assert_same_model(*models)
+
+
+@pytest.mark.parametrize("name", ["SGDRegressor", "SGDOneClassSVM", "PassiveAggressiveRegressor"])
+def test_warm_start_with_other_features_is_refused(name):
+    model = getattr(fastml.linear_model, name)(warm_start=True, max_iter=2, tol=None).fit(X, TARGETS[name])
+    with pytest.raises(ValueError, match=f"X has 2 features, but {name} is expecting {N_FEATURES} features"):
+        model.fit(X[:, :2], TARGETS[name])
+    assert model.n_features_in_ == N_FEATURES
+
+
 @pytest.mark.parametrize(
     ("name", "average"),
     [
@@ -226,6 +243,16 @@ def partial_fit(model, name, rows, dtype=np.float64):
     y = TARGETS[name]
     classes = {"classes": ["no", "yes"]} if y is BINARY else {}
     model.partial_fit(X[rows].astype(dtype), None if y is None else y[rows], **classes)
+
+
+@pytest.mark.parametrize("name", ["SGDClassifier", "Perceptron", "PassiveAggressiveClassifier"])
+def test_balanced_partial_fits_are_refused_in_scikit_learns_words(name):
+    messages = []
+    for model in both(name, class_weight="balanced"):
+        with pytest.raises(ValueError, match="class_weight 'balanced' is not supported") as refusal:
+            model.partial_fit(X, BINARY, classes=["no", "yes"])
+        messages.append(str(refusal.value))
+    assert messages[0] == messages[1]
 
 
 def test_partial_fits_of_several_classes():

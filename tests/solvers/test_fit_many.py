@@ -74,6 +74,17 @@ def test_threads_do_not_change_the_result():
         ({"y": np.full(200, 3)}, r"n_classes=3"),
         ({"sample_weight": np.ones(3)}, "sample_weight has shape"),
         ({"X": np.full((200, 10), np.nan)}, "NaN"),
+        ({"y": np.full(200, np.nan), "n_classes": None}, "y contains NaN"),
+        ({"sample_weight": np.full(200, np.inf)}, "sample_weight contains infinity"),
+        ({"models": [{"alpha": -1.0}]}, "alpha must be finite"),
+        ({"models": [{"eta0": np.inf}]}, "eta0 must be finite"),
+        ({"models": [{"l1_ratio": np.nan}]}, r"l1_ratio must be finite and in \[0, 1\]"),
+        ({"max_iter": 0}, "max_iter == 0"),
+        ({"n_iter_no_change": 0}, "n_iter_no_change == 0"),
+        ({"tol": -1.0}, "tol == -1.0"),
+        ({"average": -1}, "average == -1"),
+        ({"random_state": -1}, "random_state == -1"),
+        ({"random_state": 2**32}, "random_state == 4294967296"),
     ],
 )
 def test_bad_input_is_named(classes, arguments, message):
@@ -81,3 +92,17 @@ def test_bad_input_is_named(classes, arguments, message):
     arguments = {"X": X, "y": y, "models": [{}], "n_classes": 3} | arguments
     with pytest.raises(ValueError, match=message):
         fit_many(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"models": [{"alpha": "much"}]}, "alpha must be an instance of float"),
+        ({"max_iter": 1.5}, "max_iter must be an instance of int"),
+        ({"random_state": None}, "random_state must be an instance of int"),
+    ],
+)
+def test_another_type_is_named(classes, arguments, message):
+    X, y = classes
+    with pytest.raises(TypeError, match=message):
+        fit_many(**{"X": X, "y": y, "models": [{}], "n_classes": 3} | arguments)

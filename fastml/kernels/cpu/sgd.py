@@ -5,7 +5,7 @@ from fastml._csr import CSR
 from fastml.kernels.cpu import _sgd
 from fastml.kernels.cpu._sgd import fold, shuffle
 
-__all__ = ["epoch", "fold", "rows_per_call", "shuffle"]
+__all__ = ["epoch", "epochs", "fold", "rows_per_call", "shuffle"]
 
 # Multiply-adds under which waking a second thread costs more than it saves (some 15 us).
 MIN_WORK_PER_THREAD = 500_000
@@ -20,14 +20,22 @@ WORK_PER_STEP = 50
 
 
 def epoch(X, target, sample_weight, order, state, rule):
-    work = _work_per_row(X, len(state.active)) * len(order)
-    n_threads = effective_n_threads() if work >= 2 * MIN_WORK_PER_THREAD else 1
-    _sgd.epoch(X, target, sample_weight, order, state, rule, n_threads)
+    _sgd.epoch(X, target, sample_weight, order, state, rule, _n_threads(X, order, state))
+
+
+def epochs(X, target, sample_weight, order, state, rule, n_epochs, seed, watch):
+    n_threads = _n_threads(X, order, state)
+    return _sgd.epochs(X, target, sample_weight, order, state, rule, n_epochs, seed, watch, n_threads)
 
 
 def rows_per_call(X, n_models, rule):
     plain = rule.penalty in ("none", "l2") and not rule.average
     return 1 + int((WORK_PER_PLAIN_CALL if plain else WORK_PER_CALL) / _work_per_row(X, n_models))
+
+
+def _n_threads(X, order, state):
+    work = _work_per_row(X, len(state.active)) * len(order)
+    return effective_n_threads() if work >= 2 * MIN_WORK_PER_THREAD else 1
 
 
 def _work_per_row(X, n_models):

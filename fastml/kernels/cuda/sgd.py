@@ -31,7 +31,7 @@ from fastml.kernels.cuda._sgd_kernel import Specialisation, epoch_kernel, fold_k
 from fastml.kernels.cuda._sgd_rows import MAX_PER_LANE, RESIDENT, SPARSE, STREAMED
 from fastml.kernels.cuda._warp import LANES, MAX_THREADS
 
-__all__ = ["epoch", "fold", "rows_per_call", "shuffle"]
+__all__ = ["epoch", "epochs", "fold", "rows_per_call", "shuffle"]
 
 # A block takes about a microsecond per row, however many other blocks there are.
 _ROWS_PER_CALL = 100_000
@@ -72,6 +72,14 @@ def epoch(X, target, sample_weight, order, state, rule):
         bool(rule.fit_intercept),
         bool(rule.one_class),
     )
+
+
+def epochs(X, target, sample_weight, order, state, rule, n_epochs, seed, watch):
+    """One at a time: what is to be decided upon lies on the card, as do the sums to be set to zero."""
+    if seed is not None:
+        shuffle(order, seed)
+    epoch(X, target, sample_weight, order, state, rule)
+    return 1
 
 
 def rows_per_call(X, n_models, rule):

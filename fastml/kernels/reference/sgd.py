@@ -27,7 +27,7 @@ import numpy as np
 from fastml._csr import CSR
 from fastml.kernels.sgd_state import MAX_DLOSS, WSCALE_FLOOR
 
-__all__ = ["epoch", "fold", "rows_per_call", "shuffle"]
+__all__ = ["epoch", "epochs", "fold", "rows_per_call", "shuffle"]
 
 
 def loss_value(loss, y, p, epsilon):
@@ -127,6 +127,53 @@ def epoch(X, target, sample_weight, order, state, rule):
                 1.0 if sample_weight is None else sample_weight[row]
             )
             _step(x, present, y, weight, k, model, progress, state, rule)
+
+
+def epochs(X, target, sample_weight, order, state, rule, n_epochs, seed, watch):
+    """Take epochs, at most ``n_epochs``, up to one after which the solver has something to decide.
+
+    That is when a weight, an intercept, a margin or an objective is not finite, or an active model's
+    ``n_iter_no_change`` epochs in a row have not improved on its best objective. Of the epochs before the last one
+    taken, which is the solver's to look at, ``watch`` is brought up to date. Short epochs are many: deciding outside
+    costs more than some of them.
+
+    Parameters
+    ----------
+    X, target, sample_weight, state, rule
+        As for ``epoch``. ``progress["loss"]`` and ``["objective"]`` are set to zero between two epochs.
+    order : array of int32
+        Shuffled in place before each epoch, if there is a seed.
+    n_epochs : int
+        At least 1.
+    seed : int or None
+    watch : fastml.kernels.sgd_state.Watch
+        Its arrays lie in host memory.
+
+    Returns
+    -------
+    int
+        How many epochs were taken: at least 1. A backend may take fewer than it could.
+    """
+    for taken in range(1, n_epochs + 1):
+        if seed is not None:
+            shuffle(order, seed)
+        epoch(X, target, sample_weight, order, state, rule)
+        if taken == n_epochs or not _all_finite(state):
+            return taken
+        k = state.active
+        figures = state.progress["objective"][k] / len(order)
+        no_improvement = np.where(figures > watch.best[k] - watch.tol, watch.no_improvement[k] + 1, 0)
+        if np.any(no_improvement >= watch.n_iter_no_change):
+            return taken
+        watch.no_improvement[k] = no_improvement
+        watch.best[k] = np.minimum(watch.best[k], figures)
+        state.progress["loss"] = state.progress["objective"] = 0.0
+    return n_epochs
+
+
+def _all_finite(state):
+    scalars = (state.progress[name] for name in ("intercept", "finite", "objective"))
+    return all(np.isfinite(values).all() for values in (*scalars, state.coef))
 
 
 def rows_per_call(X, n_models, rule):

@@ -1,10 +1,12 @@
 """Many linear models over one X: a grid of settings, trained in shared passes."""
 
 from collections.abc import Sequence
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils import assert_all_finite, check_scalar
 
 from fastml._config import resolve_device
 from fastml._device_input import device_of
@@ -45,7 +47,16 @@ _DEFAULTS = {
 # CPU's. An estimate, to be replaced by a measured number.
 MIN_MODELS_FOR_GPU = 64
 
-_NUMBERS = ("alpha", "l1_ratio", "eta0", "power_t", "epsilon")
+MAX_SEED = 2**32 - 1
+
+# Where they may lie.
+_NUMBERS = {
+    "alpha": (0.0, np.inf),
+    "l1_ratio": (0.0, 1.0),
+    "eta0": (0.0, np.inf),
+    "power_t": (-np.inf, np.inf),
+    "epsilon": (0.0, np.inf),
+}
 
 
 def fit_many(
@@ -88,7 +99,7 @@ def fit_many(
     n_iter_no_change : int
     shuffle : bool
     random_state : int
-        Seed of the permutations, which all models share.
+        Seed of the permutations, which all models share; 0 <= random_state < 2**32.
 
     Returns
     -------
@@ -98,14 +109,24 @@ def fit_many(
     Raises
     ------
     ValueError
-        For invalid arrays, labels outside [0, n_classes), a setting's unknown name, or weights that overflow.
+        For invalid arrays, labels outside [0, n_classes), a setting's unknown name or an argument out of its range,
+        or weights that overflow.
+    TypeError
+        For an argument or a setting of another type.
     """
+    check_scalar(max_iter, "max_iter", Integral, min_val=1)
+    check_scalar(n_iter_no_change, "n_iter_no_change", Integral, min_val=1)
+    check_scalar(average, "average", Integral, min_val=0)
+    check_scalar(random_state, "random_state", Integral, min_val=0, max_val=MAX_SEED)
+    if tol is not None:
+        check_scalar(tol, "tol", Real, min_val=0.0)
     X = check_matrix(X)
     target = _targets(X, y, n_classes)
     if sample_weight is not None:
         sample_weight = np.ascontiguousarray(sample_weight, dtype=np.float64)
         if sample_weight.shape != target.shape:
             raise ValueError(f"sample_weight has shape {sample_weight.shape}; expected {target.shape}.")
+        assert_all_finite(sample_weight, input_name="sample_weight")
     settings = [_setting(given) for given in models]
     outputs = [1] if n_classes in (None, 2) else list(range(n_classes))
     device = resolve_device(device_of(X), gpu_pays=len(settings) * len(outputs) >= MIN_MODELS_FOR_GPU)
@@ -154,7 +175,13 @@ def _setting(given: dict[str, Any]) -> dict[str, Any]:
     unknown = given.keys() - _DEFAULTS.keys()
     if unknown:
         raise ValueError(f"a model's settings are among {tuple(_DEFAULTS)}; got {sorted(unknown)} too.")
-    setting = _DEFAULTS | given
+    setting: dict[str, Any] = _DEFAULTS | given
+    for name, (lowest, highest) in _NUMBERS.items():
+        check_scalar(setting[name], name, Real)
+        if not (lowest <= setting[name] <= highest and np.isfinite(setting[name])):
+            raise ValueError(
+                f"{name} must be finite and in [{lowest:g}, {highest:g}]; got {setting[name]!r}."
+            )
     for name, allowed in (("loss", LOSSES), ("penalty", (*PENALTIES, None)), ("learning_rate", SCHEDULES)):
         if setting[name] not in allowed and not isinstance(setting[name], Loss):
             raise ValueError(f"{name} must be among {allowed}; got {setting[name]!r}.")
@@ -180,7 +207,9 @@ def _targets(X: Any, y: Any, n_classes: int | None) -> np.ndarray:
     if y.shape != (X.shape[0],):
         raise ValueError(f"y has shape {y.shape}; expected {(X.shape[0],)}.")
     if n_classes is None:
-        return np.ascontiguousarray(y, dtype=np.float64)
+        y = np.ascontiguousarray(y, dtype=np.float64)
+        assert_all_finite(y, input_name="y")
+        return y
     if n_classes < 2 or y.dtype.kind not in "iub" or y.min() < 0 or y.max() >= n_classes:
         raise ValueError(f"with n_classes={n_classes}, at least 2, y must hold integers in [0, n_classes).")
     return np.ascontiguousarray(y, dtype=np.int32)

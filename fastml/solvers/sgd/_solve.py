@@ -9,7 +9,7 @@ import numpy as np
 from fastml._progress import progress_bar
 from fastml.kernels import for_device
 from fastml.kernels.reference.sgd import loss_derivative
-from fastml.kernels.sgd_state import MODEL, PROGRESS, Rule, State, own_cache_lines
+from fastml.kernels.sgd_state import MODEL, PROGRESS, Rule, State, Watch, own_cache_lines
 from fastml.solvers._errors import overflow_error
 
 # The "adaptive" schedule gives up below this learning rate.
@@ -194,22 +194,39 @@ def solve(
     state = State(*(arrays.send(value) for value in vars(state).values()))
     order = np.arange(X.shape[0], dtype=np.int32)
 
+    # Between these epochs nothing is scored, reported or staggered.
+    is_plain = validation is None and not verbose and len(order) < MIN_ROWS_TO_STAGGER
+
     with progress_bar(stopping.max_iter, "SGD", unit="epoch") as bar:
-        for epoch in range(1, stopping.max_iter + 1):
-            if seed is not None:
-                sgd.shuffle(order, seed)
-            rows = order if validation is None else order[~validation.held_out[order]]
-            may_end = epoch == stopping.max_iter or stopping.tol > -np.inf
-            shared, staggered = _split(rows, tracker.active, n_classes if seed is not None and may_end else 1)
+        epoch = 0
+        while epoch < stopping.max_iter:
             size = sgd.rows_per_call(X, len(tracker.active), rule)
-            for first in range(0, len(shared), size):
-                chunk = shared[first : first + size]
-                sgd.epoch(X, target, sample_weight, chunk, state, rule)
-                bar.update(len(chunk) / len(rows))
-            for own_order, models in staggered:
-                active = replace(state, active=arrays.send(np.array(models, dtype=np.int32)))
-                sgd.epoch(X, target, sample_weight, own_order, active, rule)
-                bar.update(len(own_order) / len(rows) / len(staggered))
+            if is_plain and len(order) <= size:
+                n_rows = len(order)
+                n_epochs = min(size // n_rows, stopping.max_iter - epoch)
+                taken = sgd.epochs(
+                    X, target, sample_weight, order, state, rule, n_epochs, seed, tracker.watch
+                )
+                epoch += taken
+                bar.update(taken)
+            else:
+                epoch += 1
+                if seed is not None:
+                    sgd.shuffle(order, seed)
+                rows = order if validation is None else order[~validation.held_out[order]]
+                n_rows = len(rows)
+                may_end = epoch == stopping.max_iter or stopping.tol > -np.inf
+                shared, staggered = _split(
+                    rows, tracker.active, n_classes if seed is not None and may_end else 1
+                )
+                for first in range(0, len(shared), size):
+                    chunk = shared[first : first + size]
+                    sgd.epoch(X, target, sample_weight, chunk, state, rule)
+                    bar.update(len(chunk) / n_rows)
+                for own_order, models in staggered:
+                    active = replace(state, active=arrays.send(np.array(models, dtype=np.int32)))
+                    sgd.epoch(X, target, sample_weight, own_order, active, rule)
+                    bar.update(len(own_order) / n_rows / len(staggered))
             progress = arrays.fetch(state.progress)
             weights_finite = np.isfinite(progress["intercept"]).all() and arrays.all_finite(state.coef)
             if check_X is not None and not (weights_finite and np.isfinite(progress["finite"]).all()):
@@ -219,9 +236,9 @@ def solve(
             if not weights_finite or (is_own_loss and np.isnan(progress["objective"]).any()):
                 raise overflow_error(epoch, rule.loss)
             learning = list(tracker.active)
-            stopped = tracker.observe(epoch, progress, len(rows), state, arrays)
+            stopped = tracker.observe(epoch, progress, n_rows, state, arrays)
             if verbose:
-                _report(epoch, progress, arrays.fetch(state.coef), learning, tracker, len(rows))
+                _report(epoch, progress, arrays.fetch(state.coef), learning, tracker, n_rows)
             if not tracker.active:
                 break
             progress["loss"] = progress["objective"] = 0.0
@@ -256,17 +273,16 @@ def _solution(state, tracker, arrays):
 
 
 class _Tracker:
-    """Which models still learn, by scikit-learn's criterion.
-
-    Plain Python numbers: an epoch over a small data set lasts some microseconds, as long as one NumPy call.
-    """
+    """Which models still learn, by scikit-learn's criterion."""
 
     def __init__(self, stopping, rule, n_models, validation):
         self.stopping, self.rule, self.validation = stopping, rule, validation
         self.active = list(range(n_models))
         self.n_iter = [0] * n_models
-        self.best = [np.inf] * n_models  # of the mean objective, or of the negated score
-        self.no_improvement = [0] * n_models
+        # best is of the mean objective, or of the negated score.
+        self.watch = Watch(
+            np.full(n_models, np.inf), np.zeros(n_models, np.int64), stopping.tol, stopping.n_iter_no_change
+        )
 
     def observe(self, epoch, progress, n_rows, state, arrays):
         """Take in an epoch's outcome; True if some model has stopped. ``progress["eta"]`` may be lowered."""
@@ -281,14 +297,15 @@ class _Tracker:
         return some_stopped
 
     def _goes_on(self, k, figure, progress):
-        improved = not figure > self.best[k] - self.stopping.tol
-        self.no_improvement[k] = 0 if improved else self.no_improvement[k] + 1
-        self.best[k] = min(self.best[k], figure)
-        if self.no_improvement[k] < self.stopping.n_iter_no_change:
+        best, no_improvement = self.watch.best, self.watch.no_improvement
+        improved = not figure > best[k] - self.stopping.tol
+        no_improvement[k] = 0 if improved else no_improvement[k] + 1
+        best[k] = min(best[k], figure)
+        if no_improvement[k] < self.stopping.n_iter_no_change:
             return True
         if self.rule.schedule == "adaptive" and progress["eta"][k] > SMALLEST_ADAPTIVE_ETA:
             progress["eta"][k] /= 5.0
-            self.no_improvement[k] = 0
+            no_improvement[k] = 0
             return True
         return False
 
