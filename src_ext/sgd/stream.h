@@ -6,7 +6,8 @@
  * the weights wait for). So a helper thread, with line buffers of its own, copies rows to come into a small
  * ring, from which they are read in order. Reading another core's copy takes line buffers too: of dense rows
  * every second block is left to the stepping thread, which asks for those rows while it steps through a
- * copied block. The steps and their results are the same to the last bit.
+ * copied block. Where memory is near, a helper is no help: both ways are tried as it goes. The steps and
+ * their results are the same to the last bit.
  */
 #ifndef FASTML_SGD_STREAM_H
 #define FASTML_SGD_STREAM_H
@@ -28,8 +29,8 @@ ptrdiff_t sgd_segment(const sgd_job *job, const sgd_layout *layout);
 /* Whether copying pays: rows short enough to be latency-bound, X larger than a core's own cache. */
 bool sgd_stream_pays(const sgd_job *job, const sgd_layout *layout);
 
-/* As run(job, active, n_active), with a helper thread, which fork_join starts. Where the ring cannot be had,
- * without. */
+/* As run(job, active, n_active), with a helper thread, which fork_join wakes, where that is faster. Where the
+ * ring cannot be had, without. */
 void sgd_run_streamed(sgd_run run, const sgd_job *job, const sgd_layout *layout, const int32_t *active,
                       ptrdiff_t n_active, fastml_fork_join_function *fork_join);
 
