@@ -85,9 +85,13 @@ INLINE bool find_update(const sgd_job *job, const sgd_model *model, sgd_progress
 
 INLINE void move_intercept(const sgd_job *job, const sgd_model *model, sgd_progress *progress,
                            double update) {
-    if (job->fit_intercept)
-        progress->intercept +=
-            (update - (job->one_class ? progress->eta * model->alpha : 0.0)) * job->intercept_decay;
+    if (job->fit_intercept) {
+        double step = (update - (job->one_class ? progress->eta * model->alpha : 0.0)) * job->intercept_decay;
+        /* Fused with the sum, a step there and one back would leave what rounding takes from the product, and
+           rows without entries would be on a side of a margin that is 0. */
+        KEEP_IN_REGISTER(step);
+        progress->intercept += step;
+    }
 }
 
 INLINE bool averages(const sgd_job *job, const sgd_progress *progress) {

@@ -262,3 +262,18 @@ def test_without_shuffling_a_fit_to_convergence_takes_as_many_epochs(name):
     )
     assert 5 < theirs.n_iter_ < theirs.max_iter
     assert ours.n_iter_ == theirs.n_iter_
+
+
+@pytest.mark.parametrize("eta0", [0.1, 0.01, 0.3])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_steps_of_a_sparse_intercept_cancel(eta0, n_classes):
+    """Rows without entries have the intercept as their margin; at 0, whether the perceptron steps is a tie."""
+    X = sparse.csr_array((30, 2))
+    y = np.random.default_rng(0).integers(0, n_classes, 30)
+    ours, theirs = (
+        package.SGDClassifier(
+            loss="perceptron", learning_rate="constant", eta0=eta0, shuffle=False, max_iter=3, tol=None
+        ).fit(X, y)
+        for package in (fastml.linear_model, sklearn.linear_model)
+    )
+    np.testing.assert_array_equal(ours.intercept_, theirs.intercept_)
