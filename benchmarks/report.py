@@ -217,8 +217,8 @@ def network_remarks(results: Record) -> Iterable[str]:
     }
     if rates:
         yield (
-            "GFLOP/s of whole fits of networks (counting what gradients through max pooling need not compute, too), beside "
-            "multiply-adds in registers on as many threads: "
+            "GFLOP/s of whole fits of networks (counting what gradients through max pooling need not compute, too), "
+            "beside multiply-adds in registers on as many threads: "
             f"{'; '.join(rates.values())}."
         )
 
