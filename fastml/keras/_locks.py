@@ -3,6 +3,7 @@
 import functools
 import os
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -14,22 +15,29 @@ class ForkSafeLock:
     """A lock that its thread may take again, and that is free in a child of ``os.fork`` whoever held it."""
 
     def __init__(self) -> None:
-        self._renew()
-
-    def _renew(self) -> None:
-        self._pid, self._lock = os.getpid(), threading.RLock()
+        self._lock = threading.RLock()
         # A block that the fork was in is left by the lock that it was entered by.
-        self._held: list[Any] = getattr(self, "_held", [])
+        self._held: list[Any] = []
+        _locks.add(self)
 
     def __enter__(self) -> None:
-        if self._pid != os.getpid():
-            self._renew()
         lock = self._lock
         lock.acquire()
         self._held.append(lock)
 
     def __exit__(self, *error: Any) -> None:
         self._held.pop().release()
+
+
+_locks: "weakref.WeakSet[ForkSafeLock]" = weakref.WeakSet()
+
+
+def _renew_all() -> None:
+    for lock in _locks:
+        lock._lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_renew_all)
 
 
 class HasLock(Protocol):

@@ -107,14 +107,13 @@ class _Kept:
         self._lock, self._blocks = ForkSafeLock(), 0
         self._states: Any = None
 
-    def enter(self, seed: int) -> None:
+    def __enter__(self) -> None:
         with self._lock:
             if not self._blocks:
                 self._states = _python_random.getstate(), np.random.get_state()  # noqa: NPY002
             self._blocks += 1
-            _seed_scripts(seed)
 
-    def leave(self) -> None:
+    def __exit__(self, *error: Any) -> None:
         with self._lock:
             self._blocks -= 1
             if not self._blocks:
@@ -133,12 +132,12 @@ def seeded(seed: int) -> Iterator[None]:
     This package's draws are then the same whatever other threads draw. Python's and NumPy's generators, which it
     seeds for users' functions, all threads have in common.
     """
-    generators = _Generators(_python_random.Random(seed))
-    token = _generators.set(generators)
+    generators = _Generators(_python_random.Random())
     generators.seed(seed)
-    _kept.enter(seed)
+    token = _generators.set(generators)
     try:
-        yield
+        with _kept:
+            _seed_scripts(seed)
+            yield
     finally:
-        _kept.leave()
         _generators.reset(token)

@@ -84,7 +84,8 @@ static void OF(implicit_positions, KIND)(const conv_job *job, const conv_class *
                     int height = (int)(product_share(n, t + 1, n_tiles) - i);
                     OF(gemm_tile, KIND)(depth, block + i * depth, b, NULL, tile, true, (gemm_lines){0},
                                         height);
-                    OF(finish, KIND)(tile, height, bias ? bias + g * columns : NULL, relu, column, columns);
+                    OF(product_finish, KIND)(tile, height, bias ? bias + g * columns : NULL, relu, column,
+                                             columns);
                     for (int j = 0; j < height; j++)
                         OF(gemm_store, KIND)(tile + j * GEMM_VECTORS,
                                              destination + places[i + j].to + g * columns + column, 0, 1,

@@ -204,20 +204,6 @@ static void OF(row_outputs, KIND)(ptrdiff_t depth, const REAL *const *a, ptrdiff
 #undef OUTPUT_CASE
 }
 
-/* What ends a convolution: bias and relu, of the sums of filters from `column` on, `end` of them in all. */
-INLINE void OF(finish, KIND)(VEC *tile, int height, const REAL *bias, bool relu, ptrdiff_t column,
-                             ptrdiff_t end) {
-    for (int v = 0; v < GEMM_VECTORS; v++) {
-        VEC of_columns = (VEC){0};
-        if (bias)
-            of_columns = OF(load_up_to, KIND)(bias + column + v * LANES, end - column - v * LANES);
-        for (int i = 0; i < height; i++) {
-            VEC sum = tile[i * GEMM_VECTORS + v] + of_columns;
-            tile[i * GEMM_VECTORS + v] = relu ? OF(at_least, KIND)((VEC){0}, sum) : sum;
-        }
-    }
-}
-
 #undef VEC
 #undef MEM
 #undef LANES

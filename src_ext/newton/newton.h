@@ -52,7 +52,7 @@ typedef struct {
 
 typedef struct {
     const nt_passes *passes[6]; /* dense f32, f64; CSR f32 i32, i64; CSR f64 i32, i64 */
-    /* Advance a model by some `work` multiply-adds or until record->done. fork_join starts the threads that
+    /* Advance a model by some `work` multiply-adds or until record->done. fork_join wakes the threads that
        share its blocks. */
     void (*advance)(const nt_passes *passes, const linear_data *data, nt_model *model, double work,
                     fastml_fork_join_function *fork_join, int n_threads);

@@ -159,7 +159,7 @@ static void block_signals(sigset_t *before) {
 #if defined(__linux__)
 /* Where a caller's workers may run: wherever it may itself, but off the processor that it is on. The
    scheduler often leaves two threads that wake each other on one processor for some 30 ms: longer than most
-   calls last. There too, if it is the only one. False where that cannot be told. */
+   calls last. On a single processor, there. False where the system does not say. */
 static bool beside_caller(cpu_set_t *processors) {
     int own = sched_getcpu();
     if (own < 0 || sched_getaffinity(0, sizeof *processors, processors) != 0)

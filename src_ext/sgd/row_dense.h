@@ -29,10 +29,11 @@ INLINE const REAL *OF(row_ahead, VARIANT)(const sgd_job *job, ptrdiff_t step) {
     return (const REAL *)job->data + job->order[step + ahead < last ? step + ahead : last] * job->n_features;
 }
 
-/* For several models: the rows whose even and whose odd lines a step prefetches. Threads that share the
-   models visit the same rows in the same order: each brings half of the lines from memory, from far ahead,
-   and finds the other half in another's cache (measured: 84 to 63 ms for five epochs of ten classes on MNIST,
-   where each brought all). They need not keep step for that: one that gets ahead has to wait for memory. */
+/* The rows whose even and whose odd lines a step prefetches: the same one, but where threads share the
+   models. They visit the same rows in the same order: each brings half of the lines from memory, from far
+   ahead, and finds the other half in another's cache (measured: 84 to 63 ms for five epochs of ten classes on
+   MNIST, where each brought all). They need not keep step for that: one that gets ahead has to wait for
+   memory. */
 INLINE void OF(rows_ahead, VARIANT)(const sgd_job *job, ptrdiff_t step, const REAL *ahead[2]) {
     ahead[0] = ahead[1] = OF(row_ahead, VARIANT)(job, step);
     if (job->n_shares > 1) {
@@ -47,9 +48,9 @@ INLINE void OF(rows_ahead, VARIANT)(const sgd_job *job, ptrdiff_t step, const RE
 #define FETCH_LINE(ahead, j) __builtin_prefetch((ahead)[(j) * (ptrdiff_t)sizeof(REAL) / 64 % 2] + (j), 0, 2)
 
 /* dots[m] = x . w[m] for m < count, a compile-time constant; each with `chains` partial sums, so that the
-   latency of one multiply-add is hidden by the others. The lines of row `ahead` are asked for one by one in
-   between: all at once they would fill the line buffers and hold up the arithmetic (measured: twice the time
-   on MNIST); into the second-level cache, as the first is full of weights. */
+   latency of one multiply-add is hidden by the others. The lines of the rows `ahead` are asked for one by one
+   in between: all at once they would fill the line buffers and hold up the arithmetic (measured: twice the
+   time on MNIST); into the second-level cache, as the first is full of weights. */
 INLINE void OF(dots_n, VARIANT)(ROW row, const REAL *const *ahead, const REAL *const *w, double *dots,
                                 const int count, const int chains) {
     VEC sums[8][4];
@@ -229,3 +230,4 @@ SHARED void OF(truncate, VARIANT)(ROW row, REAL *restrict w, REAL *restrict appl
 #undef LOAD_PART
 #undef STORE_PART
 #undef SUM
+#undef FETCH_LINE

@@ -160,17 +160,17 @@ static void OF(product_plan, KIND)(product_job *job) {
                                   size);
 }
 
-/* bias and relu, of a tile that holds whole sums. */
-INLINE void OF(product_finish, KIND)(const product_job *job, VEC *tile, int height, ptrdiff_t column) {
-    const REAL *bias = job->bias;
+/* bias and relu, of a tile that holds whole sums: of the columns from `column` on, of n_columns in all. */
+INLINE void OF(product_finish, KIND)(VEC *tile, int height, const REAL *bias, bool relu, ptrdiff_t column,
+                                     ptrdiff_t n_columns) {
     for (int v = 0; v < GEMM_VECTORS; v++) {
         VEC of_columns = (VEC){0};
         if (bias)
-            of_columns = OF(load_up_to, KIND)(bias + column + v * LANES, job->n_columns - column - v * LANES);
+            of_columns = OF(load_up_to, KIND)(bias + column + v * LANES, n_columns - column - v * LANES);
         for (int i = 0; i < height; i++) {
             VEC *values = &tile[i * GEMM_VECTORS + v];
             *values += of_columns;
-            if (job->relu)
+            if (relu)
                 *values = OF(at_least, KIND)((VEC){0}, *values);
         }
     }
@@ -219,7 +219,7 @@ SHARED void OF(product_tile, KIND)(const product_job *job, const BLOCK *block, c
                 __builtin_prefetch(at + i * stride + j, 0, 3);
     OF(gemm_tile, KIND)(depth, a, b, NULL, tile, block->first, product_fetch(ahead, depth), height);
     if (block->last)
-        OF(product_finish, KIND)(job, tile, height, column);
+        OF(product_finish, KIND)(tile, height, job->bias, job->relu, column, stride);
     OF(gemm_store, KIND)(tile, at, stride, height, n_columns);
 }
 

@@ -262,7 +262,7 @@ def test_formulas(name, options, targets, predictions):
     [
         ("sparse_categorical_crossentropy", {}, probabilities),
         ("sparse_categorical_crossentropy_of_logits", {}, normal),
-        ("generalized_crossentropy", {"q": 0.4}, probabilities),
+        ("categorical_generalized_cross_entropy", {"q": 0.4}, probabilities),
     ],
 )
 def test_formulas_of_labels(name, options, predictions):

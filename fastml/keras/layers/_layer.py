@@ -67,19 +67,19 @@ class InputSpec(NamedTuple):
                 )
 
 
-def _recorded(build: Callable) -> Callable:
+def _built_once(build: Callable) -> Callable:
     """``build`` of a layer: a layer that it is called on is built, and has its variables once."""
 
     @functools.wraps(build)
-    def recorded(self, input_shape=None):
-        if self.built and self._weights:
+    def built_once(self, input_shape=None):
+        if self.built and self._weights:  # a model has none of its own: it checks the shape each time
             return
         build(self, input_shape)
         if not self.built and input_shape is not None:
             self._build_input_shape = self._input_shape = tuple(input_shape)
             self.built = True
 
-    return recorded
+    return built_once
 
 
 class Layer:
@@ -148,11 +148,11 @@ class Layer:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "build" in cls.__dict__:
-            cls.build = _recorded(cls.build)  # type: ignore[method-assign]
+            cls.build = _built_once(cls.build)  # type: ignore[method-assign]
 
     # What a kind of layer defines
 
-    @_recorded
+    @_built_once
     def build(self, input_shape: Shape) -> None:
         """Make the variables for inputs of a shape (whose first axis is the batch)."""
 

@@ -191,7 +191,7 @@ def categorical_generalized_cross_entropy(y_true, y_pred, q):
     prediction = as_floats(y_pred)
     labels = as_labels(y_true, prediction.shape)
     check_labels(labels, prediction.shape[-1], "categorical_generalized_cross_entropy")
-    return formulas.generalized_crossentropy(labels, prediction, q)[0]
+    return formulas.categorical_generalized_cross_entropy(labels, prediction, q)[0]
 
 
 def _last_axis(name: str, axis: Any) -> None:

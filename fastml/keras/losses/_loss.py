@@ -167,9 +167,7 @@ def _network_loss(name: str, kwargs: dict[str, Any], last: str | None) -> Any:
             )
         if logits or output is not None:
             return loss(smoothing, output)
-    if logits:
-        name += "_of_logits"
-    formula = getattr(formulas, _FORMULAS.get(name, name))
+    formula = getattr(formulas, f"{name}_of_logits" if logits else name)
     return backprop.Formula(partial(formula, **kwargs))
 
 
@@ -179,4 +177,3 @@ _OF_LOGITS: dict[str, tuple[Any, str]] = {
     "categorical_crossentropy": (backprop.SoftmaxCrossEntropy, "Softmax"),
     "sparse_categorical_crossentropy": (backprop.SoftmaxCrossEntropy, "Softmax"),
 }
-_FORMULAS = {"categorical_generalized_cross_entropy": "generalized_crossentropy"}

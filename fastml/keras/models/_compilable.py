@@ -34,7 +34,7 @@ class Compilable:
         self._first_used: dict[str, Trainability] = {}
         # Taken by what changes the optimizer, the metrics or the weights.
         self._lock = ForkSafeLock()
-        # For single batches, in each thread its own: see Trainer.
+        # For single batches, in each thread its own: see Feeding.
         self._batch_feeds = threading.local()
 
     # Compiling

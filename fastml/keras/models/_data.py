@@ -219,6 +219,39 @@ def is_batches(x: Any) -> bool:
     return isinstance(x, Iterable) or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
 
 
+def samples_and_batches(
+    x: Any,
+    y: Any,
+    sample_weight: Any,
+    batch_size: int | None,
+    steps: int | None,
+    shuffle: Any = False,
+    class_weight: dict[int, float] | None = None,
+) -> tuple[Samples, Any]:
+    """Samples to make a feed with, and the batches of an epoch."""
+    if is_batches(x):
+        for name, value in (("y", y), ("sample_weight", sample_weight)):
+            if value is not None:
+                raise ValueError(
+                    f"When providing `x` as batches, `{name}` should not be passed. Instead, it should be included "
+                    "as part of the batches."
+                )
+        if class_weight is not None:
+            raise ValueError(
+                f"Argument `class_weight` is not supported for Python generator inputs. Received: {class_weight}"
+            )
+        batches = IterableBatches(x)
+        return batches.first, batches
+    samples = Samples(
+        as_array(x, "x"),
+        None if y is None else as_array(y, "y"),
+        None if sample_weight is None else as_array(sample_weight, "sample_weight"),
+    )
+    check_cardinality(samples)
+    samples = weighted(samples, class_weight)
+    return samples, ArrayBatches(len(samples.x), batch_size, steps, shuffle)
+
+
 def warn_of_no_data(consequence: str) -> None:
     warnings.warn(
         f"Your input ran out of data; {consequence}. Make sure that your dataset or generator can generate at least "

@@ -51,7 +51,7 @@ class Sequential(Model):
         self._layers: list[Layer] = []
         self._network: Network | None = None
         self._network_key: Any = None
-        # Taken for no longer than that takes, so that predicting never waits for training.
+        # Taken to make variables or a network, for no longer than that takes: predicting never waits for training.
         self._making = ForkSafeLock()
         for layer in layers or ():
             self._append(layer)

@@ -15,11 +15,12 @@ class Trainability(NamedTuple):
 
     @classmethod
     def of(cls, model: Any) -> "Trainability":
-        """As it is now."""
-        return cls(
-            tuple((layer, layer.trainable) for layer in _leaves(model)),
-            tuple((variable, variable.trainable) for variable in model.weights),
-        )
+        """As it is now; not as another thread has it for a moment to make a network by."""
+        with model._making:
+            return cls(
+                tuple((layer, layer.trainable) for layer in _leaves(model)),
+                tuple((variable, variable.trainable) for variable in model.weights),
+            )
 
     @property
     def trained(self) -> list[LayerVariable]:
@@ -33,7 +34,7 @@ class Trainability(NamedTuple):
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Have it so in the block."""
+        """Have it so in the block, for which the thread has the model's ``_making``."""
         before = [layer.trainable for layer, _ in self.layers], [v.trainable for v, _ in self.variables]
         self._set([flag for _, flag in self.layers], [flag for _, flag in self.variables])
         try:

@@ -1,6 +1,5 @@
 """fit, evaluate, predict."""
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,28 +13,21 @@ from fastml.keras.models._arguments import (
     check_validation_split,
     is_due,
 )
-from fastml.keras.models._compilable import Compilable
-from fastml.keras.models._compiled import Comparison, resolved_loss
 from fastml.keras.models._data import (
     ArrayBatches,
     Epochs,
-    IterableBatches,
     Samples,
-    as_array,
     batch_of,
-    check_cardinality,
     is_batches,
+    samples_and_batches,
     train_validation_split,
     unpack_x_y_sample_weight,
     warn_of_no_data,
     weighted,
 )
 from fastml.keras.models._feed import Feed
-from fastml.keras.models._trainability import Trainability
+from fastml.keras.models._feeding import Feeding
 from fastml.keras.saving._state import restore_epoch, restore_training
-from fastml.solvers.backprop import Activation, Network, RowActivation
-
-TRAINING, PREDICTING = ("fit", "train_on_batch"), ("predict", "predict_on_batch")
 
 
 @dataclass
@@ -57,7 +49,7 @@ class Progress:
     callbacks: CallbackList | None = None
 
 
-class Trainer(Compilable):
+class Trainer(Feeding):
     """What a model does with data.
 
     It may predict in several threads at a time, and while another one trains it, with the weights of that moment. What
@@ -77,78 +69,6 @@ class Trainer(Compilable):
         self.history: Any = None
         self.progress = Progress()
         self._saved: tuple[dict[str, Any], str] | None = None
-
-    # Feeds: a data set, or batches that come one by one, made fit for the network
-
-    def _network_for_use(self, use: str, sample_shape: tuple[int, ...]) -> Network:
-        """That of the first use since ``compile``: what has been frozen since is trained on, as in Keras."""
-        trainability = None
-        if use not in PREDICTING:
-            now = Trainability.of(self)
-            trainability = self._first_used.get(use)
-            if trainability is None or not trainability.is_of_what(now):
-                trainability = self._first_used[use] = now
-        return self.network(sample_shape, use in TRAINING, trainability)  # type: ignore[attr-defined]
-
-    def _feed(self, use: str, samples: Samples, in_memory: bool) -> Feed:
-        """Something that runs batches for a method, ``use``."""
-        x = self.adapted(samples.x)  # type: ignore[attr-defined]
-        network = self._network_for_use(use, x.shape[1:])
-        comparison = None
-        if use not in PREDICTING:
-            comparison = self._ensure_comparison(samples, network)
-        optimizer = None
-        if use in TRAINING:
-            optimizer = self.optimizer
-            if optimizer is None:
-                raise ValueError("The model was compiled without an optimizer.")
-            trained = self._first_used[use].trained
-            if not trained:
-                warnings.warn("The model does not have any trainable weights.", stacklevel=4)
-            optimizer.build(trained)
-        return Feed(network, comparison, optimizer, samples._replace(x=x) if in_memory else None)
-
-    def _ensure_comparison(self, samples: Samples, network: Any) -> Comparison:
-        if samples.y is None:
-            raise ValueError("Targets are needed to compute the loss: y is None.")
-        y_shape, output_shape = np.shape(samples.y)[1:], network.output_shape
-        assert self._metrics is not None
-        self._metrics.build(y_shape, output_shape)
-        if self._comparison is None or self._comparison.output_shape != tuple(output_shape):
-            loss = resolved_loss(self.loss, y_shape, output_shape)
-            if loss is None:
-                raise ValueError("No loss to compute. Provide a `loss` argument in `compile()`.")
-            last = network.nodes[-1] if network.nodes else None
-            name = last.name if isinstance(last, Activation | RowActivation) else None
-            layer = self.layers[-1].name  # type: ignore[attr-defined]
-            self._comparison = Comparison(loss, output_shape, name, layer, network.dtype)
-        return self._comparison
-
-    def _data(
-        self, x, y, sample_weight, batch_size, steps, shuffle, class_weight=None
-    ) -> tuple[Samples, Any]:
-        """Samples to make a feed with, and the batches of an epoch."""
-        if is_batches(x):
-            for name, value in (("y", y), ("sample_weight", sample_weight)):
-                if value is not None:
-                    raise ValueError(
-                        f"When providing `x` as batches, `{name}` should not be passed. Instead, it should be included "
-                        "as part of the batches."
-                    )
-            if class_weight is not None:
-                raise ValueError(
-                    f"Argument `class_weight` is not supported for Python generator inputs. Received: {class_weight}"
-                )
-            batches = IterableBatches(x)
-            return batches.first, batches
-        samples = Samples(
-            as_array(x, "x"),
-            None if y is None else as_array(y, "y"),
-            None if sample_weight is None else as_array(sample_weight, "sample_weight"),
-        )
-        check_cardinality(samples)
-        samples = weighted(samples, class_weight)
-        return samples, ArrayBatches(len(samples.x), batch_size, steps, shuffle)
 
     # Training
 
@@ -212,7 +132,9 @@ class Trainer(Compilable):
         if validation_split and validation_data is None:
             first, last = train_validation_split(Samples(x, y, sample_weight), validation_split)
             (x, y, sample_weight), validation_data = first, last
-        samples, batches = self._data(x, y, sample_weight, batch_size, steps_per_epoch, shuffle, class_weight)
+        samples, batches = samples_and_batches(
+            x, y, sample_weight, batch_size, steps_per_epoch, shuffle, class_weight
+        )
         feed = self._feed("fit", samples, isinstance(batches, ArrayBatches))
         epochs_of_batches = Epochs(batches, steps_per_epoch)
         validation = None
@@ -275,17 +197,11 @@ class Trainer(Compilable):
         assert progress.epochs is not None
         for step, batch in enumerate(progress.epochs, progress.step):
             callbacks.call("on_train_batch_begin", step)
-            self._take_in(feed, feed.train(self._fit_batch(feed, batch)))
+            self._take_in(feed, feed.train(self._adapted_batch(batch)))
             progress.step = step + 1
             callbacks.batch_end("on_train_batch_end", step, self.get_metrics_result)
             if self.stop_training:
                 break
-
-    def _fit_batch(self, feed: Feed, batch: Any) -> Any:
-        """Rows as they are; samples with inputs of the model's shape."""
-        if isinstance(batch, Samples):
-            return batch._replace(x=self.adapted(batch.x))  # type: ignore[attr-defined]
-        return batch
 
     def _take_in(self, feed: Feed, outcome: Any) -> None:
         self._loss_tracker.add(outcome.loss * outcome.n, outcome.n)
@@ -309,7 +225,7 @@ class Trainer(Compilable):
 
     def _validation(self, data: Any, batch_size: int | None, steps: int | None) -> tuple[Feed, Epochs]:
         x, y, sample_weight = (data, None, None) if is_batches(data) else unpack_x_y_sample_weight(data)
-        samples, batches = self._data(x, y, sample_weight, batch_size, steps, shuffle=False)
+        samples, batches = samples_and_batches(x, y, sample_weight, batch_size, steps)
         feed = self._feed("evaluate", samples, isinstance(batches, ArrayBatches))
         return feed, Epochs(batches, steps, restarts=True)
 
@@ -319,7 +235,7 @@ class Trainer(Compilable):
         step = -1
         for step, batch in enumerate(batches):
             callbacks.call("on_test_batch_begin", step)
-            self._take_in(feed, feed.run(self._fit_batch(feed, batch)))
+            self._take_in(feed, feed.run(self._adapted_batch(batch)))
             callbacks.batch_end("on_test_batch_end", step, self.get_metrics_result)
         if step < 0:
             warn_of_no_data("nothing is measured")
@@ -367,7 +283,7 @@ class Trainer(Compilable):
     ) -> np.ndarray:
         """The output for samples, of an array or of batches."""
         check_counts(batch_size=batch_size, steps=steps)
-        samples, batches = self._data(x, None, None, batch_size, steps, shuffle=False)
+        samples, batches = samples_and_batches(x, None, None, batch_size, steps)
         feed = self._feed("predict", samples, isinstance(batches, ArrayBatches))
         epoch = Epochs(batches, steps)
         callbacks = self._callback_list(callbacks, verbose, 1, epoch.num_batches, fit=False)
@@ -375,22 +291,12 @@ class Trainer(Compilable):
         outputs: list[np.ndarray] = []
         for step, batch in enumerate(epoch):
             callbacks.call("on_predict_batch_begin", step)
-            outputs.append(feed.predict(self._fit_batch(feed, batch)))
+            outputs.append(feed.predict(self._adapted_batch(batch)))
             callbacks.batch_end("on_predict_batch_end", step, lambda: {"outputs": outputs[-1]})
         callbacks.on_predict_end()
         return np.concatenate(outputs)
 
     # One batch
-
-    def _batch_feed(self, use: str, samples: Samples) -> Feed:
-        """The feed for single batches: its programs are kept for the next one."""
-        x_shape = self.adapted(samples.x).shape[1:]  # type: ignore[attr-defined]
-        network = self._network_for_use(use, x_shape)
-        feed = getattr(self._batch_feeds, use, None)
-        if feed is None or feed.network is not network:
-            feed = self._feed(use, samples, in_memory=False)
-            setattr(self._batch_feeds, use, feed)
-        return feed
 
     @exclusive
     def train_on_batch(
@@ -406,7 +312,7 @@ class Trainer(Compilable):
         self.reset_metrics()
         samples = weighted(batch_of(x, y, sample_weight), class_weight)
         feed = self._batch_feed("train_on_batch", samples)
-        self._take_in(feed, feed.train(self._fit_batch(feed, samples)))
+        self._take_in(feed, feed.train(self._adapted_batch(samples)))
         return self._results(return_dict)
 
     @exclusive
@@ -418,11 +324,11 @@ class Trainer(Compilable):
         self.reset_metrics()
         samples = batch_of(x, y, sample_weight)
         feed = self._batch_feed("test_on_batch", samples)
-        self._take_in(feed, feed.run(self._fit_batch(feed, samples)))
+        self._take_in(feed, feed.run(self._adapted_batch(samples)))
         return self._results(return_dict)
 
     def predict_on_batch(self, x: Any) -> np.ndarray:
         """The output for one batch."""
         samples = batch_of(x, None, None)
         feed = self._batch_feed("predict_on_batch", samples)
-        return feed.predict(self._fit_batch(feed, samples))
+        return feed.predict(self._adapted_batch(samples))

@@ -245,7 +245,7 @@ def _without(values, axis):
     return values.reshape(()) if axis is None else np.squeeze(values, axis)
 
 
-def generalized_crossentropy(labels, prediction, q):
+def categorical_generalized_cross_entropy(labels, prediction, q):
     """Z. Zhang and M. Sabuncu, "Generalized Cross Entropy Loss for Training Deep Neural Networks with Noisy Labels",
     2018, equation 6; of probabilities (..., k) and labels (...)."""
     index = labels[..., None]

@@ -190,7 +190,7 @@ def solve(
     sgd, arrays = backend.sgd, backend.arrays
     tracker = _Tracker(stopping, rule, len(state.progress), validation)
     is_own_loss = not isinstance(rule.loss, str)
-    X, target, sample_weight = arrays.send(X), arrays.send(target), arrays.send(sample_weight)
+    data = arrays.send(X), arrays.send(target), arrays.send(sample_weight)
     state = State(*(arrays.send(value) for value in vars(state).values()))
     order = np.arange(X.shape[0], dtype=np.int32)
 
@@ -204,9 +204,7 @@ def solve(
             if is_plain and len(order) <= size:
                 n_rows = len(order)
                 n_epochs = min(size // n_rows, stopping.max_iter - epoch)
-                taken = sgd.epochs(
-                    X, target, sample_weight, order, state, rule, n_epochs, seed, tracker.watch
-                )
+                taken = sgd.epochs(*data, order, state, rule, n_epochs, seed, tracker.watch)
                 epoch += taken
                 bar.update(taken)
             else:
@@ -216,17 +214,11 @@ def solve(
                 rows = order if validation is None else order[~validation.held_out[order]]
                 n_rows = len(rows)
                 may_end = epoch == stopping.max_iter or stopping.tol > -np.inf
-                shared, staggered = _split(
-                    rows, tracker.active, n_classes if seed is not None and may_end else 1
-                )
-                for first in range(0, len(shared), size):
-                    chunk = shared[first : first + size]
-                    sgd.epoch(X, target, sample_weight, chunk, state, rule)
-                    bar.update(len(chunk) / n_rows)
-                for own_order, models in staggered:
-                    active = replace(state, active=arrays.send(np.array(models, dtype=np.int32)))
-                    sgd.epoch(X, target, sample_weight, own_order, active, rule)
-                    bar.update(len(own_order) / n_rows / len(staggered))
+                n_starts = n_classes if seed is not None and may_end else 1
+                for piece, models in _pieces(rows, tracker.active, n_starts, size):
+                    among = replace(state, active=arrays.send(np.array(models, dtype=np.int32)))
+                    sgd.epoch(*data, piece, among, rule)
+                    bar.update(len(piece) * len(models) / (n_rows * len(tracker.active)))
             progress = arrays.fetch(state.progress)
             weights_finite = np.isfinite(progress["intercept"]).all() and arrays.all_finite(state.coef)
             if check_X is not None and not (weights_finite and np.isfinite(progress["finite"]).all()):
@@ -249,16 +241,18 @@ def solve(
     return _solution(state, tracker, arrays)
 
 
-def _split(rows, active, n_classes):
-    """The rows that all models visit together, and the last ones with each class's order of them."""
-    if n_classes <= 2 or len(rows) < MIN_ROWS_TO_STAGGER:
-        return rows, []
-    last = rows[-STAGGERED_ROWS:]
-    of_class = [
-        (np.roll(last, c * STAGGERED_ROWS // n_classes), [k for k in active if k % n_classes == c])
-        for c in range(n_classes)
-    ]
-    return rows[:-STAGGERED_ROWS], [(order, models) for order, models in of_class if models]
+def _pieces(rows, active, n_starts, size):
+    """At most ``size`` rows at a time that all models visit together; the last ones in each class's order of them."""
+    staggers = n_starts > 2 and len(rows) >= MIN_ROWS_TO_STAGGER
+    shared = rows[:-STAGGERED_ROWS] if staggers else rows
+    for first in range(0, len(shared), size):
+        yield shared[first : first + size], active
+    if staggers:
+        last = rows[-STAGGERED_ROWS:]
+        for c in range(n_starts):
+            models = [k for k in active if k % n_starts == c]
+            if models:
+                yield np.roll(last, c * STAGGERED_ROWS // n_starts), models
 
 
 def _solution(state, tracker, arrays):
