@@ -20,52 +20,49 @@
 #ifndef FASTML_GLM_DENSE_H
 #define FASTML_GLM_DENSE_H
 
-/* TALL x PANEL_COLUMNS sums, TALL vectors of X and one of weights fit the registers; so do 2 x WIDE_COLUMNS.
- */
-#if VEC_BYTES == 64
-#define TALL 4
-#else
-#define TALL 2
-#endif
+/* Rows forward, vectors backward, that a tile takes of a panel of so many columns: their sums, themselves and
+   one more vector fit the registers. One column's sums follow on each other by the time that a multiply-add
+   takes: there eight at once. */
+#define TALLEST 8
+INLINE int glm_tall(ptrdiff_t width) { return width == 1 ? TALLEST : width <= 6 && VEC_BYTES == 64 ? 4 : 2; }
 
-/* The next block of X, on its way into the second-level cache: each step of a tile asks for `lines` more.
-   Memory is busy while sums are computed, which takes as long for some ten columns. */
+/* The next block of X, on its way into the second-level cache: each step of a tile asks for `lines` more. */
 typedef struct {
-    const char *at;
+    const char *at, *end;
     int lines;
 } glm_ahead;
 
 INLINE void glm_fetch(glm_ahead *ahead) {
+    if (ahead->at >= ahead->end)
+        return;
     for (int i = 0; i < ahead->lines; i++)
         __builtin_prefetch(ahead->at + 64 * i, 0, 2);
     ahead->at += 64 * ahead->lines;
 }
 
-/* call(width, tall) with constants, for the width of a panel. */
-#define PANEL_CASE(call, width, tall)                                                                        \
+/* call(width) with a constant, for the width of a panel. */
+#define PANEL_CASE(call, width)                                                                              \
     case width:                                                                                              \
-        call(width, tall) break;
+        call(width) break;
+#define FORWARD_CASES(call)                                                                                  \
+    PANEL_CASE(call, 1)                                                                                      \
+    PANEL_CASE(call, 2)                                                                                      \
+    PANEL_CASE(call, 3)                                                                                      \
+    PANEL_CASE(call, 4)                                                                                      \
+    PANEL_CASE(call, 5)                                                                                      \
+    PANEL_CASE(call, 6)
 #if VEC_BYTES == 64
-#define WIDE_CASES(call)                                                                                     \
-    PANEL_CASE(call, 7, 2)                                                                                   \
-    PANEL_CASE(call, 8, 2)                                                                                   \
-    PANEL_CASE(call, 9, 2)                                                                                   \
-    PANEL_CASE(call, 10, 2)                                                                                  \
-    PANEL_CASE(call, 11, 2)                                                                                  \
-    PANEL_CASE(call, 12, 2)
+#define BACKWARD_CASES(call)                                                                                 \
+    FORWARD_CASES(call)                                                                                      \
+    PANEL_CASE(call, 7)                                                                                      \
+    PANEL_CASE(call, 8)                                                                                      \
+    PANEL_CASE(call, 9)                                                                                      \
+    PANEL_CASE(call, 10)                                                                                     \
+    PANEL_CASE(call, 11)                                                                                     \
+    PANEL_CASE(call, 12)
 #else
-#define WIDE_CASES(call)
+#define BACKWARD_CASES FORWARD_CASES
 #endif
-#define PANEL_CASES(call)                                                                                    \
-    switch (width) {                                                                                         \
-        PANEL_CASE(call, 1, TALL)                                                                            \
-        PANEL_CASE(call, 2, TALL)                                                                            \
-        PANEL_CASE(call, 3, TALL)                                                                            \
-        PANEL_CASE(call, 4, TALL)                                                                            \
-        PANEL_CASE(call, 5, TALL)                                                                            \
-        PANEL_CASE(call, 6, TALL)                                                                            \
-        WIDE_CASES(call)                                                                                     \
-    }
 
 /* Which of its lanes a vector has: all, the first ones at a row's end, or the last ones at its beginning. */
 enum { WHOLE_VECTOR, FIRST_LANES, LAST_LANES };
@@ -95,22 +92,22 @@ INLINE ptrdiff_t OF(lead, KIND)(ptrdiff_t shift) { return shift ? LANES - shift 
 INLINE void OF(forward_tile, KIND)(const REAL *const *rows, ptrdiff_t n_features, ptrdiff_t shift,
                                    const REAL *weights, VEC *sums, glm_ahead *ahead, const int width,
                                    const int tall) {
-    VEC sum[TALL][WIDE_COLUMNS], x[TALL];
+    VEC sum[TALLEST][FORWARD_COLUMNS], x[TALLEST];
     ptrdiff_t j = OF(lead, KIND)(shift);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int r = 0; r < tall; r++)
-#pragma GCC unroll 12
+#pragma GCC unroll 6
         for (int c = 0; c < width; c++)
             sum[r][c] = (VEC){0};
 #define FORWARD_STEP(at, n, part)                                                                            \
-    _Pragma("GCC unroll 4") for (int r = 0; r < tall; r++) {                                                 \
+    _Pragma("GCC unroll 8") for (int r = 0; r < tall; r++) {                                                 \
         x[r] = OF(load_lanes, KIND)(rows[r] + (at), n, part);                                                \
         if (width > 1)                                                                                       \
             KEEP_IN_REGISTER(x[r]);                                                                          \
     }                                                                                                        \
-    _Pragma("GCC unroll 12") for (int c = 0; c < width; c++) {                                               \
+    _Pragma("GCC unroll 6") for (int c = 0; c < width; c++) {                                                \
         VEC w = *(const MEM *)(weights + c * LANES);                                                         \
-        _Pragma("GCC unroll 4") for (int r = 0; r < tall; r++) sum[r][c] += x[r] * w;                        \
+        _Pragma("GCC unroll 8") for (int r = 0; r < tall; r++) sum[r][c] += x[r] * w;                        \
     }                                                                                                        \
     weights += width * LANES;
     if (shift) {
@@ -125,9 +122,9 @@ INLINE void OF(forward_tile, KIND)(const REAL *const *rows, ptrdiff_t n_features
         FORWARD_STEP(j, n_features - j, FIRST_LANES)
     }
 #undef FORWARD_STEP
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int r = 0; r < tall; r++)
-#pragma GCC unroll 12
+#pragma GCC unroll 6
         for (int c = 0; c < width; c++)
             sums[c * LANES + r] = sum[r][c];
 }
@@ -135,14 +132,15 @@ INLINE void OF(forward_tile, KIND)(const REAL *const *rows, ptrdiff_t n_features
 /* Margins of a block's rows for one panel of columns. Rows beyond the end are the last one again. */
 INLINE void OF(forward_panel, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n_features, ptrdiff_t shift,
                                     const REAL *weights, REAL *margins, ptrdiff_t stride, VEC *sums,
-                                    glm_ahead ahead, const int width, const int tall) {
+                                    glm_ahead *ahead, const int width) {
+    const int tall = glm_tall(width) < LANES ? glm_tall(width) : LANES;
     for (ptrdiff_t i = 0; i < n_rows; i += LANES) {
 #pragma GCC unroll 1
         for (ptrdiff_t r = 0; r < LANES; r += tall) {
-            const REAL *rows[TALL];
+            const REAL *rows[TALLEST];
             for (int t = 0; t < tall; t++)
                 rows[t] = x + glm_smaller(i + r + t, n_rows - 1) * n_features;
-            OF(forward_tile, KIND)(rows, n_features, shift, weights, sums + r, &ahead, width, tall);
+            OF(forward_tile, KIND)(rows, n_features, shift, weights, sums + r, ahead, width, tall);
         }
 #pragma GCC unroll 1
         for (int c = 0; c < width; c++)
@@ -151,80 +149,91 @@ INLINE void OF(forward_panel, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n
 }
 
 /* Adds `tall` vectors of features from x on, times the derivatives, to the sums, whose columns are `step`
- * apart; n: elements of a vector that is not whole. */
+ * apart; n: elements of the last one, where it is not whole. */
 INLINE void OF(backward_tile, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n_features, ptrdiff_t n,
                                     const REAL *slopes, ptrdiff_t stride, double *sums, ptrdiff_t step,
                                     glm_ahead *ahead, const int width, const int tall, const int part) {
-    VEC sum[WIDE_COLUMNS][TALL], of_x[TALL];
+    VEC sum[BACKWARD_COLUMNS][TALLEST], of_x[TALLEST];
+    const int n_whole = part == WHOLE_VECTOR ? tall : tall - 1;
 #pragma GCC unroll 12
     for (int c = 0; c < width; c++)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int v = 0; v < tall; v++)
             sum[c][v] = (VEC){0};
 #pragma GCC unroll 1
     for (ptrdiff_t i = 0; i < n_rows; i++, x += n_features, slopes++) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int v = 0; v < tall; v++) {
-            of_x[v] = OF(load_lanes, KIND)(x + v * LANES, n, part);
+            of_x[v] = OF(load_lanes, KIND)(x + v * LANES, n, v < n_whole ? WHOLE_VECTOR : part);
             if (width > 1)
                 KEEP_IN_REGISTER(of_x[v]);
         }
-        if (part == WHOLE_VECTOR)
-            glm_fetch(ahead);
+        glm_fetch(ahead);
 #pragma GCC unroll 12
         for (int c = 0; c < width; c++)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
             for (int v = 0; v < tall; v++)
                 sum[c][v] += slopes[c * stride] * of_x[v];
     }
 #pragma GCC unroll 12
     for (int c = 0; c < width; c++)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int v = 0; v < tall; v++)
             OF(flush, KIND)(sums + c * step + v * LANES, sum[c][v]);
 }
 
 INLINE void OF(backward_panel, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n_features, ptrdiff_t shift,
                                      const REAL *slopes, ptrdiff_t stride, double *sums, ptrdiff_t step,
-                                     glm_ahead ahead, const int width, const int tall) {
+                                     glm_ahead *ahead, const int width) {
+    const int tall = glm_tall(width);
 #define BACKWARD(at, n, n_vectors, part)                                                                     \
-    OF(backward_tile, KIND)(x + (at), n_rows, n_features, n, slopes, stride, sums, step, &ahead, width,      \
-                            n_vectors, part);                                                                \
-    sums += (n_vectors) * LANES
+    OF(backward_tile, KIND)(x + (at), n_rows, n_features, n, slopes, stride, sums, step, ahead, width,       \
+                            n_vectors, part)
     ptrdiff_t j = OF(lead, KIND)(shift);
     if (shift) {
         BACKWARD(0, j, 1, LAST_LANES);
+        sums += LANES;
     }
-    for (; j + tall * LANES <= n_features; j += tall * LANES) {
+    for (; j + tall * LANES <= n_features; j += tall * LANES, sums += tall * LANES)
         BACKWARD(j, LANES, tall, WHOLE_VECTOR);
+#define REST(n_vectors)                                                                                      \
+    case n_vectors:                                                                                          \
+        if (n_vectors <= tall)                                                                               \
+            BACKWARD(j, n_features - j - (n_vectors - 1) * LANES, n_vectors, FIRST_LANES);                   \
+        break;
+    switch ((n_features - j + LANES - 1) / LANES) {
+        REST(1)
+        REST(2)
+        REST(3)
+        REST(4)
+        REST(5)
+        REST(6)
+        REST(7)
+        REST(8)
     }
-    for (; tall > 2 && j + 2 * LANES <= n_features; j += 2 * LANES) {
-        BACKWARD(j, LANES, 2, WHOLE_VECTOR);
-    }
-    for (; j + LANES <= n_features; j += LANES) {
-        BACKWARD(j, LANES, 1, WHOLE_VECTOR);
-    }
-    if (j < n_features) {
-        BACKWARD(j, n_features - j, 1, FIRST_LANES);
-    }
+#undef REST
 #undef BACKWARD
 }
 
 static void OF(forward, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n_features, ptrdiff_t shift,
                               const REAL *weights, REAL *margins, ptrdiff_t stride, VEC *sums,
-                              glm_ahead ahead, int width) {
-#define FORWARD_CASE(width, tall)                                                                            \
-    OF(forward_panel, KIND)(x, n_rows, n_features, shift, weights, margins, stride, sums, ahead, width, tall);
-    PANEL_CASES(FORWARD_CASE)
+                              glm_ahead *ahead, int width) {
+#define FORWARD_CASE(width)                                                                                  \
+    OF(forward_panel, KIND)(x, n_rows, n_features, shift, weights, margins, stride, sums, &next, width);
+    glm_ahead next = *ahead; /* in registers */
+    switch (width) { FORWARD_CASES(FORWARD_CASE) }
+    *ahead = next;
 #undef FORWARD_CASE
 }
 
 static void OF(backward, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n_features, ptrdiff_t shift,
                                const REAL *slopes, ptrdiff_t stride, double *sums, ptrdiff_t step,
-                               glm_ahead ahead, int width) {
-#define BACKWARD_CASE(width, tall)                                                                           \
-    OF(backward_panel, KIND)(x, n_rows, n_features, shift, slopes, stride, sums, step, ahead, width, tall);
-    PANEL_CASES(BACKWARD_CASE)
+                               glm_ahead *ahead, int width) {
+#define BACKWARD_CASE(width)                                                                                 \
+    OF(backward_panel, KIND)(x, n_rows, n_features, shift, slopes, stride, sums, step, &next, width);
+    glm_ahead next = *ahead; /* in registers */
+    switch (width) { BACKWARD_CASES(BACKWARD_CASE) }
+    *ahead = next;
 #undef BACKWARD_CASE
 }
 

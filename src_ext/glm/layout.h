@@ -12,19 +12,17 @@
 
 enum {
     CHUNK_COLUMNS = 48, /* of a chunk, unless one model has more */
-    PANEL_COLUMNS = 6,  /* that share a load of X */
-    /* The same for an X that no cache holds, and for registers of AVX-512: X comes half as often from the
-       second-level cache, whose ways in X's next block needs; weights twice as often from the first, whose
-       room they must leave to X. (Ten classes on MNIST, 188 MB: 0.8 to 0.95 times as long; on 25 MB 1.15
-       times.) */
-    WIDE_COLUMNS = VEC_BYTES == 64 ? 12 : PANEL_COLUMNS,
-    WIDE_PANEL_BYTES = 36 << 10,
-    STREAMED_BYTES = 64 << 20,
+    /* That share a load of X. Forward, where weights pass through the first-level cache for each few rows,
+       few; backward as many as AVX-512 has registers for sums, so that X is read once for ten classes: what
+       comes from memory for the next block otherwise waits behind what comes from the second-level cache.
+       (Ten classes on MNIST in float64: 13.4 and 16.3 ms.) */
+    FORWARD_COLUMNS = 6,
+    BACKWARD_COLUMNS = VEC_BYTES == 64 ? 12 : 6,
     MOST_BLOCK_ROWS = 512,
     LEAST_BLOCK_ROWS = 16, /* a whole number of vectors of any type */
     /* Bytes of a block of X, for one panel of columns, one chunk, and more: with more columns, the sums that
        a block's end takes to float64 cost more, and X's way from the second-level cache less. */
-    PANEL_BLOCK_BYTES = 24 << 10,
+    PANEL_BLOCK_BYTES = 16 << 10,
     CHUNK_BLOCK_BYTES = 200 << 10,
     BLOCK_BYTES = 640 << 10,
 };
@@ -32,7 +30,6 @@ enum {
 typedef struct {
     ptrdiff_t n_columns;                   /* of all active models */
     ptrdiff_t chunk_models, chunk_columns; /* of every chunk but the last, which may have fewer */
-    ptrdiff_t panel_columns;               /* of every panel at most */
     ptrdiff_t block_rows, stride;          /* of the buffer: from one column's margins to the next's */
     ptrdiff_t shift;                       /* dense: from a cache line's start to where each row begins */
     ptrdiff_t width;                       /* elements that a column takes among packed weights, and sums */
@@ -58,15 +55,11 @@ INLINE glm_layout glm_lay_out(const glm_job *job, size_t real_size, ptrdiff_t la
     glm_layout layout = {.n_columns = job->n_active * job->n_columns};
     const ptrdiff_t n_features = job->x.n_features;
     /* Where rows are weighted, a model of some panels has a chunk of its own, for glm_left_out. */
-    ptrdiff_t columns = job->weight && job->n_columns > PANEL_COLUMNS ? job->n_columns : CHUNK_COLUMNS;
+    ptrdiff_t columns = job->weight && job->n_columns > FORWARD_COLUMNS ? job->n_columns : CHUNK_COLUMNS;
     layout.chunk_models = glm_larger(1, columns / glm_larger(1, job->n_columns));
     layout.chunk_models = glm_smaller(layout.chunk_models, glm_larger(1, job->n_active));
     layout.chunk_columns = layout.chunk_models * job->n_columns;
-    const ptrdiff_t n_wide = glm_smaller(WIDE_COLUMNS, layout.chunk_columns);
-    const bool is_wide =
-        n_wide * row_bytes <= WIDE_PANEL_BYTES && job->x.n_rows * row_bytes >= STREAMED_BYTES;
-    layout.panel_columns = is_wide ? WIDE_COLUMNS : PANEL_COLUMNS;
-    ptrdiff_t bytes = layout.n_columns <= PANEL_COLUMNS   ? PANEL_BLOCK_BYTES
+    ptrdiff_t bytes = layout.n_columns <= FORWARD_COLUMNS ? PANEL_BLOCK_BYTES
                       : layout.n_columns <= CHUNK_COLUMNS ? CHUNK_BLOCK_BYTES
                                                           : BLOCK_BYTES;
     ptrdiff_t rows = bytes / glm_larger(1, row_bytes) / LEAST_BLOCK_ROWS * LEAST_BLOCK_ROWS;
@@ -90,7 +83,7 @@ INLINE glm_layout glm_lay_out(const glm_job *job, size_t real_size, ptrdiff_t la
     layout.share_bytes = layout.sums_bytes + glm_lines(layout.n_columns, sizeof(double)) +
                          glm_lines(job->n_active, sizeof(double)) +
                          glm_lines((layout.chunk_columns + 2) * layout.stride, real_size) +
-                         glm_lines(WIDE_COLUMNS * lanes * lanes, real_size) + 64;
+                         glm_lines(FORWARD_COLUMNS * lanes * lanes, real_size) + 64;
     return layout;
 }
 
@@ -133,10 +126,10 @@ INLINE glm_share glm_share_at(const glm_job *job, const glm_layout *layout, int 
     return parts;
 }
 
-/* The panels of a chunk of n columns: as few as may be, of even widths. Where panel p begins. */
-INLINE ptrdiff_t glm_panel(const glm_layout *layout, ptrdiff_t n, ptrdiff_t p) {
-    ptrdiff_t n_panels = (n + layout->panel_columns - 1) / layout->panel_columns;
-    return n * p / n_panels;
-}
+/* The panels of a chunk of n columns: as few as may be of `most` at most, of even widths. */
+INLINE ptrdiff_t glm_panels(ptrdiff_t n, ptrdiff_t most) { return (n + most - 1) / most; }
+
+/* Where panel p of n_panels begins. */
+INLINE ptrdiff_t glm_panel(ptrdiff_t n, ptrdiff_t n_panels, ptrdiff_t p) { return n * p / n_panels; }
 
 #endif

@@ -50,8 +50,8 @@ typedef int64_t bits_f64 __attribute__((vector_size(VEC_BYTES)));
 #define KEEP_IN_REGISTER(v) (void)(v)
 #endif
 
-/* load_part: the first n elements at p (0 <= n < lanes), the others zero; store_part writes just those.
-   load_end: the same n elements in the last lanes. */
+/* load_part: the first n elements at p (0 <= n <= lanes), the others zero; store_part writes just those
+   (fewer than lanes). load_end: n elements (fewer than lanes) in the last lanes. */
 #if defined(__AVX512F__)
 /* By the narrowest loads that do: a load fetches the lines that its whole width touches, masked out or not
    (measured on rows of 100 floats in random order, one thread: 105 ns a step with one wide load, 94 with
