@@ -3,7 +3,7 @@
 A draw's two seed words give Philox' key and the upper half of its counter, whose lower half numbers blocks of four
 words. Uniform numbers are equal bit for bit. Normal ones go through logarithms and sines, which libraries round
 differently: they differ by a few units in the last place at most. A truncated normal number that lies that close to the
-bound may be kept by one and drawn anew by the other: one in some 10⁸ of float32.
+bound may be kept by one and drawn anew by the other: fewer than one in 10⁸ of float32.
 
 References
 ----------
@@ -62,7 +62,7 @@ class Stream(NamedTuple):
         array of uint32, shape (n, 4)
         """
         key = [np.uint64(word) for word in self.key]
-        words = [numbers & LOW, numbers >> HALF, *(np.uint64(word) for word in self.high)]
+        words: list[Any] = [numbers & LOW, numbers >> HALF, *(np.uint64(word) for word in self.high)]
         for _ in range(N_ROUNDS):
             left, right = MULTIPLIERS[0] * words[0], MULTIPLIERS[1] * words[2]
             words = [
