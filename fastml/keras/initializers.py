@@ -1,14 +1,19 @@
-"""Initial values of weights: Keras' distributions, drawn with NumPy's generators."""
+"""Initial values of weights: with the same seed, those that Keras gives them on TensorFlow."""
 
 import math
 from typing import Any
 
 import numpy as np
 
+from fastml.keras import random
 from fastml.keras._naming import to_snake_case
-from fastml.keras._serialization import Names, public, serialize_keras_object
+from fastml.keras._serialization import (
+    Names,
+    deserialize_keras_object,
+    public,
+    serialize_keras_object,
+)
 from fastml.keras.config import floatx
-from fastml.keras.random import SeedGenerator, make_default_seed
 
 # The standard deviation of a standard normal that is cut off at 2.
 _TRUNCATED_STD = 0.87962566103423978
@@ -95,20 +100,15 @@ class RandomInitializer(Initializer):
     def __init__(self, seed: Any = None):
         self._init_seed = seed
         if seed is None:
-            seed = make_default_seed()
+            seed = random.make_default_seed()
         elif isinstance(seed, dict):
-            seed = SeedGenerator.from_config(seed["config"])
-        elif not isinstance(seed, int | SeedGenerator):
+            seed = deserialize_keras_object(seed)
+        if not isinstance(seed, int | random.SeedGenerator):
             raise ValueError(
                 "`seed` argument should be an instance of `keras.random.SeedGenerator()` or an integer. "
                 f"Received: seed={seed}"
             )
         self.seed = seed
-
-    def _generator(self) -> np.random.Generator:
-        if isinstance(self.seed, SeedGenerator):
-            return self.seed.generator()
-        return np.random.default_rng(abs(self.seed))
 
     def get_config(self) -> dict[str, Any]:
         return {"seed": serialize_keras_object(self._init_seed)}
@@ -123,7 +123,7 @@ class RandomNormal(RandomInitializer):
         super().__init__(seed)
 
     def __call__(self, shape, dtype=None):
-        return self._generator().normal(self.mean, self.stddev, shape).astype(dtype or floatx())
+        return random.normal(shape, self.mean, self.stddev, dtype, self.seed)
 
     def get_config(self):
         return {**super().get_config(), "mean": self.mean, "stddev": self.stddev}
@@ -134,15 +134,7 @@ class TruncatedNormal(RandomNormal):
     """Normally distributed; what lies further than two standard deviations from the mean is drawn anew."""
 
     def __call__(self, shape, dtype=None):
-        values = _truncated_normal(self._generator(), shape)
-        return (self.mean + self.stddev * values).astype(dtype or floatx())
-
-
-def _truncated_normal(generator, shape):
-    values = generator.standard_normal(shape)
-    while (outside := np.abs(values) > 2).any():
-        values[outside] = generator.standard_normal(np.count_nonzero(outside))
-    return values
+        return random.truncated_normal(shape, self.mean, self.stddev, dtype, self.seed)
 
 
 @_initializer
@@ -154,7 +146,7 @@ class RandomUniform(RandomInitializer):
         super().__init__(seed)
 
     def __call__(self, shape, dtype=None):
-        return self._generator().uniform(self.minval, self.maxval, shape).astype(dtype or floatx())
+        return random.uniform(shape, self.minval, self.maxval, dtype, self.seed)
 
     def get_config(self):
         return {**super().get_config(), "minval": self.minval, "maxval": self.maxval}
@@ -193,15 +185,15 @@ class VarianceScaling(RandomInitializer):
     def __call__(self, shape, dtype=None):
         fan_in, fan_out = compute_fans(shape, self.input_axes, self.output_axes)
         fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
-        std = math.sqrt(self.scale / max(1.0, fan))
-        generator = self._generator()
+        # In Keras' order of operations, so that the last bit is Keras', too.
+        variance = self.scale / max(1.0, fan)
         if self.distribution == "uniform":
-            values = generator.uniform(-math.sqrt(3) * std, math.sqrt(3) * std, shape)
-        elif self.distribution == "truncated_normal":
-            values = std / _TRUNCATED_STD * _truncated_normal(generator, shape)
-        else:
-            values = generator.normal(0.0, std, shape)
-        return values.astype(dtype or floatx())
+            limit = math.sqrt(3.0 * variance)
+            return random.uniform(shape, -limit, limit, dtype, self.seed)
+        std = math.sqrt(variance)
+        if self.distribution == "truncated_normal":
+            return random.truncated_normal(shape, 0.0, std / _TRUNCATED_STD, dtype, self.seed)
+        return random.normal(shape, 0.0, std, dtype, self.seed)
 
     def get_config(self):
         return {
@@ -284,11 +276,13 @@ class Orthogonal(RandomInitializer):
                 f"Received: shape={shape} of rank {len(shape)}."
             )
         rows, columns = math.prod(shape[:-1]), shape[-1]
-        normal = self._generator().standard_normal((max(rows, columns), min(rows, columns)))
-        q, r = np.linalg.qr(normal)
+        flat_shape = (max(rows, columns), min(rows, columns))
+        normal = random.normal(flat_shape, dtype=dtype, seed=self.seed)
+        # In float64, where the decomposition has no error to speak of: TensorFlow's has that of float32.
+        q, r = np.linalg.qr(normal.astype(np.float64))
         q *= np.sign(np.diag(r))
         q = q.T if rows < columns else q
-        return (self.gain * q.reshape(shape)).astype(dtype or floatx())
+        return (self.gain * q.reshape(shape)).astype(normal.dtype)
 
     def get_config(self):
         return {**super().get_config(), "gain": self.gain}

@@ -41,11 +41,12 @@ def kill():
 
 
 class Noise(callbacks.Callback):
-    """Draws from Python's and NumPy's own generators, with effect."""
+    """Draws from Python's and NumPy's own generators and from Keras', with effect."""
 
     def on_epoch_begin(self, epoch, logs=None):
         weights = self.model.layers[-1].kernel
         weights.assign_add(np.float32(0.01 * np.random.rand() + 0.01 * random.random()))  # noqa: NPY002
+        weights.assign_add(keras.random.normal(weights.shape, stddev=0.01))
 
 
 def batches(X, y):
@@ -104,6 +105,7 @@ def outcome(model, history):
     variables = [*model.variables, *model.optimizer.variables]
     logs = {name: values[-1] for name, values in history.history.items()}
     generators = np.random.rand(), random.random(), *keras.random.shuffling_generator().state.value  # noqa: NPY002
+    generators += tuple(keras.random.unseeded_generator().state.value)
     arrays = {f"variable_{i}": variable.numpy() for i, variable in enumerate(variables)}
     return {**arrays, **logs, "generators": np.array(generators), "epochs": history.epoch[-1]}
 

@@ -131,6 +131,7 @@ BROKEN = [
     {"epoch": "3"},
     {"generators": {"layers": [[1, 2]]}},
     {"generators": {"layers": [], "shuffling": [0, 2**64], "python": None, "numpy": None}},
+    {"generators": {"layers": [], "shuffling": [1, 0], "unseeded": [1], "python": None, "numpy": None}},
     {"callbacks": [{"name": "EarlyStopping/0", "state": {"best": {"dtype": "O", "shape": [1], "data": ""}}}]},
     {
         "callbacks": [

@@ -22,7 +22,7 @@ NAMES = {
     "initializers": "GlorotUniform HeNormal glorot_uniform get",
     "regularizers": "L1 L2 L1L2 l2",
     "backend": "clear_session floatx epsilon",
-    "random": "SeedGenerator",
+    "random": "SeedGenerator normal truncated_normal uniform",
 }
 
 

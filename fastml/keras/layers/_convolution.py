@@ -30,6 +30,7 @@ class Convolution(Layer):
     filters: Any
 
     def _set_rest(self, activation, use_bias, bias_initializer, bias_regularizer, bias_constraint) -> None:
+        """After the kernel's initializers, as in Keras: each may take a seed when it is made."""
         refuse(type(self).__name__, bias_constraint=bias_constraint)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
@@ -142,10 +143,10 @@ class _Conv(Convolution):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         refuse(type(self).__name__, kernel_constraint=kernel_constraint)
         self._set_window(kernel_size, strides, padding, data_format, dilation_rate, self.paddings)
-        self._set_rest(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
         self.filters: Any = filters
         self.groups = groups
         self.kernel_initializer = initializers.get(kernel_initializer)
+        self._set_rest(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
         check_filters(filters)
         if groups <= 0:

@@ -316,7 +316,7 @@ class Dropout(Layer):
     Attributes
     ----------
     seed_generator : SeedGenerator
-        Whose state the kernels advance.
+        Whose state the kernels advance. There is none where ``rate`` is 0, as in Keras: that takes no seed.
     """
 
     arguments = ("rate", "seed", "noise_shape")
@@ -331,14 +331,17 @@ class Dropout(Layer):
             )
         refuse("Dropout", noise_shape=noise_shape)
         self.rate, self.seed = rate, seed
-        self.seed_generator = SeedGenerator(seed)
+        if rate > 0:
+            self.seed_generator = SeedGenerator(seed)
         self.built = True
 
     @property
     def variables(self):
-        return [*self.weights, self.seed_generator.state]
+        return [*self.weights, self.seed_generator.state] if self.rate > 0 else list(self.weights)
 
     def make_nodes(self, input_shape):
+        if self.rate == 0:
+            return []
         return [backprop.Dropout(self.rate, self.seed_generator.state.value)]
 
 

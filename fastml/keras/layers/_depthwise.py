@@ -75,9 +75,9 @@ class DepthwiseConv2D(_Depthwise):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         refuse("DepthwiseConv2D", depthwise_constraint=depthwise_constraint)
         self._set_window(kernel_size, strides, padding, data_format, dilation_rate, ("valid", "same"))
-        self._set_rest(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
         self.depth_multiplier = depth_multiplier
         self.depthwise_initializer = initializers.get(depthwise_initializer)
+        self._set_rest(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
         self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
         self._check_multiplier()
         self._check_strides()
@@ -166,11 +166,11 @@ class SeparableConv2D(_Depthwise):
             pointwise_constraint=pointwise_constraint,
         )
         self._set_window(kernel_size, strides, padding, data_format, dilation_rate, ("valid", "same"))
-        self._set_rest(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
         self.filters: Any = filters
         self.depth_multiplier = depth_multiplier
         self.depthwise_initializer = initializers.get(depthwise_initializer)
         self.pointwise_initializer = initializers.get(pointwise_initializer)
+        self._set_rest(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
         self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
         self.pointwise_regularizer = regularizers.get(pointwise_regularizer)
         check_filters(filters)

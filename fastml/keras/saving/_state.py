@@ -12,7 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from fastml.keras.random import SeedGenerator, shuffling_generator
+from fastml.keras.random import (
+    SeedGenerator,
+    set_unseeded_generator,
+    shuffling_generator,
+    unseeded_generator,
+)
 
 VERSION = 1
 _DTYPES = ("bool", "uint8", "uint32", "int32", "int64", "uint64", "float32", "float64")
@@ -111,10 +116,12 @@ def _seed_generators(model: Any) -> Iterator[SeedGenerator]:
 
 def _generators(model: Any) -> dict[str, Any]:
     version, words, gauss = random.getstate()
+    unseeded = unseeded_generator()
     numpy_state: Any = np.random.get_state()  # noqa: NPY002 - what callbacks and generators of batches draw from
     return {
         "layers": [generator.state.value.tolist() for generator in _seed_generators(model)],
         "shuffling": shuffling_generator().state.value.tolist(),
+        "unseeded": None if unseeded is None else unseeded.state.value.tolist(),
         "python": [version, list(words), gauss],
         "numpy": [numpy_state[0], _encoded(numpy_state[1]), *numpy_state[2:]],
     }
@@ -140,10 +147,20 @@ def restore_generators(model: Any, generators: Any) -> None:
 
 def _restore_global_generators(generators: Any) -> None:
     shuffling_generator().state.assign(seed_and_counter(generators["shuffling"]))
+    _restore_unseeded(generators.get("unseeded"))
     version, words, gauss = generators["python"]
     random.setstate((version, tuple(words), gauss))
     name, words, *rest = generators["numpy"]
     np.random.set_state((name, _decoded(words), *rest))  # noqa: NPY002
+
+
+def _restore_unseeded(values: Any) -> None:
+    if values is None:
+        set_unseeded_generator(None)
+        return
+    generator = SeedGenerator(0)
+    generator.state.assign(seed_and_counter(values))
+    set_unseeded_generator(generator)
 
 
 # Callbacks
