@@ -178,6 +178,8 @@ class Trainer(Feeding):
                     sorted((logs | {f"val_{name}": value for name, value in measured.items()}).items())
                 )
             callbacks.on_epoch_end(epoch, logs)
+        if epochs > 0:
+            self.optimizer.finalize_variable_values(self.trainable_weights)  # type: ignore[attr-defined]
         callbacks.on_train_end(logs)
 
     def resume_from(self, state: dict[str, Any], path: str) -> None:
