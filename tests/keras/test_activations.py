@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy import inf, nan
 
+from fastml.keras import activations
 from fastml.kernels import for_device
 from fastml.kernels.activation_names import PARAMETERS
-from fastml.keras import activations
 
 X = np.array([inf, 1e30, 6, 1, 0.5, 0.0, -0.0, -0.5, -1, -3, -1e30, -inf], np.float32)
 
