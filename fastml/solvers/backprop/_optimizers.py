@@ -78,6 +78,7 @@ class Optimizer:
         if accumulation is not None:
             self.state_names += (ACCUMULATOR,)
         self.iterations = 0
+        self._n_updates_before = 0
         self.state: dict[str, Any] = {}
         self._network: Network | None = None
         # Of parameters that the network at hand does not train.
