@@ -5,6 +5,7 @@ from fastml.keras import (
     backend,
     callbacks,
     config,
+    constraints,
     datasets,
     initializers,
     layers,
@@ -17,6 +18,7 @@ from fastml.keras import (
     saving,
     utils,
 )
+from fastml.keras._keras_tensor import KerasTensor
 from fastml.keras.initializers import Initializer
 from fastml.keras.layers import Input, InputSpec, Layer
 from fastml.keras.losses import Loss
@@ -29,6 +31,7 @@ __all__ = [
     "Initializer",
     "Input",
     "InputSpec",
+    "KerasTensor",
     "Layer",
     "Loss",
     "Metric",
@@ -40,6 +43,7 @@ __all__ = [
     "backend",
     "callbacks",
     "config",
+    "constraints",
     "datasets",
     "initializers",
     "layers",

@@ -23,9 +23,8 @@ class Variable:
     Attributes
     ----------
     regularizer : Regularizer or None
+    constraint : Constraint or None
     """
-
-    constraint = None
 
     def __init__(
         self,
@@ -39,6 +38,7 @@ class Variable:
         self.path = name if path is None else path
         self._trainable = trainable
         self.regularizer: Any = None
+        self.constraint: Any = None
 
     def _current(self) -> Any:
         return self._array() if callable(self._array) else self._array

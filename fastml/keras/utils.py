@@ -8,10 +8,13 @@ from fastml.keras._naming import reset_names
 from fastml.keras._serialization import deserialize_keras_object, serialize_keras_object
 from fastml.keras.callbacks._progress import Progbar
 from fastml.keras.models._data import unpack_x_y_sample_weight
+from fastml.keras.models._py_dataset import PyDataset
 from fastml.keras.random import seed_everything
 
 __all__ = [
     "Progbar",
+    "PyDataset",
+    "Sequence",
     "clear_session",
     "deserialize_keras_object",
     "normalize",
@@ -20,6 +23,9 @@ __all__ = [
     "to_categorical",
     "unpack_x_y_sample_weight",
 ]
+
+# The name that it had before Keras 3.
+Sequence = PyDataset
 
 
 def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:

@@ -5,19 +5,22 @@ typedef void OF(act_loop, KIND)(const REAL *x, const REAL *out, const REAL *dout
 
 #define AT(array) (*(const OF(mem, KIND) *)((array) + i))
 
-/* n is a multiple of the lanes. */
+/* n is a multiple of the lanes. Parameters are copied to where no result can be written: they stay in
+ * registers. */
 #define LOOPS(name)                                                                                          \
     SHARED void OF(name##_loop, KIND)(const REAL *x, const REAL *out, const REAL *dout, REAL *result,        \
                                       ptrdiff_t n, const REAL *p) {                                          \
         (void)out;                                                                                           \
         (void)dout;                                                                                          \
+        const REAL own[ACT_PARAMETERS] = {p[0], p[1], p[2]};                                                 \
         for (ptrdiff_t i = 0; i < n; i += N_LANES)                                                           \
-            *(OF(mem, KIND) *)(result + i) = OF(name##_value, KIND)(AT(x), p);                               \
+            *(OF(mem, KIND) *)(result + i) = OF(name##_value, KIND)(AT(x), own);                             \
     }                                                                                                        \
     SHARED void OF(name##_gradient_loop, KIND)(const REAL *x, const REAL *out, const REAL *dout,             \
                                                REAL *result, ptrdiff_t n, const REAL *p) {                   \
+        const REAL own[ACT_PARAMETERS] = {p[0], p[1], p[2]};                                                 \
         for (ptrdiff_t i = 0; i < n; i += N_LANES)                                                           \
-            *(OF(mem, KIND) *)(result + i) = AT(dout) * OF(name##_derivative, KIND)(AT(x), AT(out), p);      \
+            *(OF(mem, KIND) *)(result + i) = AT(dout) * OF(name##_derivative, KIND)(AT(x), AT(out), own);    \
     }
 
 LOOPS(celu)

@@ -77,7 +77,7 @@ DERIVATIVE(hard_silu, CHOOSE(MAGNITUDE(x) < (REAL)3.0, ((REAL)2.0 * x + (REAL)3.
                              CHOOSE(x >= (REAL)3.0, ONE, ZERO)))
 
 FORMULA(hard_tanh, CLAMP(x, (REAL)-1.0, (REAL)1.0))
-DERIVATIVE(hard_tanh, CHOOSE(MAGNITUDE(x) < (REAL)1.0, ONE, ZERO))
+DERIVATIVE(hard_tanh, CHOOSE(MAGNITUDE(x) <= (REAL)1.0, ONE, ZERO))
 
 FORMULA(leaky_relu, CHOOSE(x > 0, x, p[0] * x))
 DERIVATIVE(leaky_relu, CHOOSE(x > 0, ONE, ALL(p[0])))
@@ -103,12 +103,16 @@ INLINE VEC OF(mish_derivative, KIND)(VEC x, VEC out, const REAL *p) {
     return inner + x * ((REAL)1.0 - inner * inner) * SIGMOID(x);
 }
 
-/* p: negative_slope, max_value, threshold. The derivative is of what the forward step gave: x may be gone. */
-FORMULA(relu, CHOOSE(x <= p[2], p[0] * (x - p[2]), AT_MOST(ALL(p[1]), x)))
-DERIVATIVE(relu, CHOOSE(out <= 0, ALL(p[0]), CHOOSE(out < p[1], ONE, ZERO)))
+/* p: negative_slope, max_value, threshold. Without a slope it is 0 below, not -0 nor 0 times -inf; without a
+   largest value infinity rises, too: conditions on p alone, which loops decide once. The derivative is of
+   what the forward step gave: x may be gone. */
+#define RELU_BELOW CHOOSE(ALL(p[0]) > 0, p[0] * (x - p[2]), ZERO)
+#define RELU_AT_LARGEST ALL(p[1] < (REAL)INFINITY ? (REAL)0.0 : (REAL)1.0)
+FORMULA(relu, CHOOSE(x <= p[2], RELU_BELOW, AT_MOST(ALL(p[1]), x)))
+DERIVATIVE(relu, CHOOSE(out > 0, CHOOSE(out < p[1], ONE, RELU_AT_LARGEST), ALL(p[0])))
 
 FORMULA(selu, CHOOSE(x > 0, SELU_SCALE *x, SELU_SCALE * SELU_ALPHA * OF(expm1, KIND)(NEGATIVE_PART)))
-DERIVATIVE(selu, CHOOSE(x > 0, ALL(SELU_SCALE), SELU_SCALE * SELU_ALPHA * EXP(NEGATIVE_PART)))
+DERIVATIVE(selu, CHOOSE(x >= 0, ALL(SELU_SCALE), SELU_SCALE * SELU_ALPHA * EXP(NEGATIVE_PART)))
 
 FORMULA(sigmoid, SIGMOID(x))
 DERIVATIVE(sigmoid, out *((REAL)1.0 - out))
@@ -121,7 +125,7 @@ INLINE VEC OF(silu_derivative, KIND)(VEC x, VEC out, const REAL *p) {
     return s * ((REAL)1.0 + x * ((REAL)1.0 - s));
 }
 
-FORMULA(soft_shrink, CHOOSE(x > p[0], x - p[0], CHOOSE(x < -p[0], x + p[0], (REAL)0.0 * x)))
+FORMULA(soft_shrink, CHOOSE(MAGNITUDE(x) <= p[0], ZERO, CHOOSE(x > 0, x - p[0], x + p[0])))
 DERIVATIVE(soft_shrink, CHOOSE(MAGNITUDE(x) > p[0], ONE, ZERO))
 
 FORMULA(softplus, OF(softplus, KIND)(x))

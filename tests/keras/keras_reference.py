@@ -72,3 +72,17 @@ def train_dense(keras, loss, kind, activation, units):
     history = model.fit(X, y, 8, epochs=3, shuffle=False, verbose=0).history["loss"]
     squares = sum(float(np.sum(np.square(w, dtype="float64"))) for w in model.get_weights())
     return [float(before), *map(float, history), squares]
+
+
+def few_steps(keras, optimizer, epochs=2, finish=True, **of_layer):
+    """All weights of a dense layer after five steps an epoch; not ``finish``: taken batch by batch, without ``fit``."""
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, **of_layer)])
+    model.set_weights([3 * values(w.shape, i) for i, w in enumerate(model.weights)])
+    model.compile(optimizer, "mse")
+    X, y = 4 * values((N, 3), 0.3), 2 * values((N, 2), 0.9)
+    if finish:
+        model.fit(X, y, 5, epochs=epochs, shuffle=False, verbose=0)
+    else:
+        for first in range(0, N, 5):
+            model.train_on_batch(X[first : first + 5], y[first : first + 5])
+    return [float(w) for w in np.concatenate([w.ravel() for w in model.get_weights()])]

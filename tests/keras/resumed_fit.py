@@ -56,6 +56,21 @@ def batches(X, y):
             yield X[i : i + 8], y[i : i + 8]
 
 
+class Batched(keras.utils.PyDataset):
+    """Batches that threads fetch, in an order of their own in each epoch."""
+
+    def __init__(self, X, y):
+        super().__init__(workers=2, max_queue_size=3)
+        self.X, self.y = X, y
+
+    def __len__(self):
+        return N // 8
+
+    def __getitem__(self, index):
+        rows = slice(8 * index, 8 * index + 8)
+        return self.X[rows], self.y[rows]
+
+
 # Arguments of the backup, of the kill, and of fit.
 SCENARIOS = {
     "epochs": ({}, (3, 2), {}),
@@ -63,6 +78,7 @@ SCENARIOS = {
     "writing": ({"save_freq": 1, "double_checkpoint": True}, (1, 3, True), {"shuffle": "batch"}),
     "stream": ({"save_freq": 2}, (2, 2), {"steps_per_epoch": 3}),
     "generator": ({}, (2, 1), {"steps_per_epoch": 4, "x": batches}),
+    "dataset": ({"save_freq": 1}, (2, 3), {"x": Batched}),
 }
 
 

@@ -141,7 +141,6 @@ REFUSED = [
     (lambda: layers.Dense(3, activation="softsoft"), "Could not interpret activation function identifier"),
     (lambda: layers.Dense(3, kernel_initializer="glorot"), "Could not interpret initializer identifier"),
     (lambda: layers.Dense(3, foo=1), "Unrecognized keyword arguments passed to Dense"),
-    (lambda: layers.Dense(3, kernel_constraint="non_neg"), "kernel_constraint is not supported"),
     (lambda: layers.Dense(3, dtype="float16"), "computes in float32 and float64"),
     (lambda: layers.Conv2D(0, 3), "Expected a strictly positive value. Received filters=0"),
     (lambda: layers.Conv2D(5, 3, groups=2), "must be evenly divisible by the number of groups"),

@@ -8,10 +8,11 @@ import pytest
 from fastml import keras
 
 NAMES = {
-    "": "Sequential Model Input Layer Loss Metric Optimizer Initializer Regularizer activations layers models utils",
+    "": "Sequential Model Input KerasTensor Layer Loss Metric Optimizer Initializer Regularizer activations layers "
+    "models utils constraints",
     "models": "Sequential Model clone_model model_from_json load_model save_model",
     "layers": "Dense Conv2D MaxPooling2D MaxPool2D Flatten Dropout BatchNormalization Input InputLayer Rescaling",
-    "utils": "to_categorical set_random_seed normalize Progbar clear_session",
+    "utils": "to_categorical set_random_seed normalize Progbar clear_session PyDataset Sequence",
     "callbacks": "EarlyStopping ModelCheckpoint ReduceLROnPlateau LearningRateScheduler CSVLogger TerminateOnNaN "
     "LambdaCallback History Callback",
     "optimizers": "SGD RMSprop Adagrad Adam AdamW schedules",
@@ -21,6 +22,7 @@ NAMES = {
     "datasets.mnist": "load_data",
     "initializers": "GlorotUniform HeNormal glorot_uniform get",
     "regularizers": "L1 L2 L1L2 l2",
+    "constraints": "Constraint MaxNorm MinMaxNorm NonNeg UnitNorm max_norm non_neg unit_norm get",
     "backend": "clear_session floatx epsilon",
     "random": "SeedGenerator normal truncated_normal uniform",
 }

@@ -117,7 +117,6 @@ REFUSED = [
     (lambda: optimizers.Adam(clipnorm=1.0, clipvalue=1.0), ValueError, "Only one of `clipnorm`"),
     (lambda: optimizers.AdamW(weight_decay=None), ValueError, "`weight_decay` must be a float"),
     (lambda: optimizers.Adam(lr=0.1), ValueError, "not recognized"),
-    (lambda: optimizers.Adam(use_ema=True), ValueError, "use_ema=True is not supported"),
     (lambda: optimizers.get("adamant"), ValueError, "Could not interpret optimizer identifier: adamant"),
     (lambda: schedules.ExponentialDecay(0.1, 0, 0.5), ValueError, "`decay_steps` must be > 0"),
     (lambda: schedules.PiecewiseConstantDecay([1], [1.0]), ValueError, "1 less than the length of values"),

@@ -98,6 +98,28 @@ def test_elementwise_of_what_is_not_finite(backend, name, parameters, dtype):
     )
 
 
+PIECEWISE = ("hard_shrink", "hard_tanh", "leaky_relu", "relu", "relu6", "selu", "soft_shrink", "threshold")
+
+
+@each_dtype
+@pytest.mark.parametrize(("name", "parameters"), [case for case in ACTIVATIONS if case[0] in PIECEWISE])
+def test_slopes_at_infinities_and_kinks(backend, name, parameters, dtype):
+    X = np.array([inf, -inf, 1.0, -1.0, 0.0, -0.0, np.finfo(dtype).max, np.finfo(dtype).min], dtype)
+    with np.errstate(over="ignore"):
+        _, out = agree(backend, "activation.forward", X, np.empty_like(X), name, parameters)
+    arguments = X, out, np.ones_like(X), np.empty_like(X), name, parameters
+    assert np.isfinite(agree(backend, "activation.gradient", *arguments)[3]).all()
+
+
+@each_dtype
+@pytest.mark.parametrize("parameters", [(), (0.0, 1.5), (0.0, inf, 0.7)])
+def test_relu_without_a_slope_is_zero_below(backend, dtype, parameters):
+    X = np.array([-inf, -1.0, -0.0, 0.0, np.finfo(dtype).min], dtype)
+    for out in called(backend, "activation.forward", X, np.empty_like(X), "relu", parameters)[1:]:
+        assert_array_equal(out, 0.0)
+        assert not np.signbit(out).any()
+
+
 @each_dtype
 @pytest.mark.parametrize("parameters", [(), (0.1,), (0.1, 2.0, 0.5)])
 def test_relu_in_place(backend, dtype, parameters):

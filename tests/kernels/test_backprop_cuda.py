@@ -20,6 +20,7 @@ from fastml.solvers.backprop import (
     Adagrad,
     Adam,
     AveragePool,
+    Averaging,
     BatchNormalization,
     Clipping,
     Conv,
@@ -211,14 +212,17 @@ def test_nodes_of_vectors(name):
         lambda: Adagrad(clipping=Clipping(value=0.01)),
         lambda: Adam(amsgrad=True, clipping=Clipping(global_norm=0.1)),
         lambda: Adam(clipping=Clipping(norm=0.1)),
+        lambda: SGD(0.9, averaging=Averaging(0.7, 2)),
+        lambda: Adam(accumulation=2, averaging=Averaging(0.7), clipping=Clipping(value=0.01)),
     ],
 )
 def test_optimizers(optimizer_of):
-    """With penalties on weights, and weighted samples."""
+    """With penalties on weights, a constraint, and weighted samples."""
     parameters = []
 
     def make(rng):
         parameters[:] = dense(rng, 2, 3, ElasticNet(0.01, 0.02)), dense(rng, 3, 2, Orthogonal(0.1, True))
+        parameters[1].weights.constraint = lambda w: np.clip(w, -0.5, 0.5)
         return [parameters[0], Activation("tanh"), parameters[1], Activation("sigmoid")]
 
     def objective_of(network):

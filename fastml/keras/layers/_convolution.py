@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from fastml.keras import activations, initializers, regularizers
+from fastml.keras import activations, constraints, initializers, regularizers
 from fastml.keras._serialization import public
 from fastml.keras.layers._core import activation_nodes
-from fastml.keras.layers._layer import InputSpec, Layer, Shape, channels_last, refuse, standard_tuple
+from fastml.keras.layers._layer import InputSpec, Layer, Shape, channels_last, standard_tuple
 from fastml.solvers import backprop
 from fastml.solvers.backprop import Window
 
@@ -31,13 +31,11 @@ class Convolution(Layer):
 
     def _set_rest(self, activation, use_bias, bias_initializer, bias_regularizer, bias_constraint) -> None:
         """After the kernel's initializers, as in Keras: each may take a seed when it is made."""
-        refuse(type(self).__name__, bias_constraint=bias_constraint)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
         self.bias_initializer = initializers.get(bias_initializer)
         self.bias_regularizer = regularizers.get(bias_regularizer)
-
-    bias_constraint = None
+        self.bias_constraint = constraints.get(bias_constraint)
 
     def _check_strides(self) -> None:
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
@@ -49,7 +47,9 @@ class Convolution(Layer):
     def _add_bias(self, n: int) -> None:
         self.bias = None
         if self.use_bias:
-            self.bias = self.add_weight((n,), self.bias_initializer, True, self.bias_regularizer, "bias")
+            self.bias = self.add_weight(
+                (n,), self.bias_initializer, True, self.bias_regularizer, "bias", self.bias_constraint
+            )
 
     def _activation_nodes(self, input_shape: Any) -> list[backprop.Node]:
         shape: Any = self.compute_output_shape((None, *input_shape))[1:]
@@ -117,7 +117,6 @@ class _Conv(Convolution):
         "kernel_constraint",
         "bias_constraint",
     )
-    kernel_constraint = None
     paddings: tuple[str, ...] = ("valid", "same")
 
     def __init__(
@@ -141,13 +140,13 @@ class _Conv(Convolution):
         **kwargs,
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        refuse(type(self).__name__, kernel_constraint=kernel_constraint)
         self._set_window(kernel_size, strides, padding, data_format, dilation_rate, self.paddings)
         self.filters: Any = filters
         self.groups = groups
         self.kernel_initializer = initializers.get(kernel_initializer)
         self._set_rest(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
         check_filters(filters)
         if groups <= 0:
             raise ValueError(f"The number of groups must be a positive integer. Received: groups={groups}.")
@@ -167,7 +166,9 @@ class _Conv(Convolution):
             )
         self.compute_output_shape(input_shape)
         shape = (*self.kernel_size, None if channels is None else channels // self.groups, self.filters)
-        self.kernel = self.add_weight(shape, self.kernel_initializer, True, self.kernel_regularizer, "kernel")
+        self.kernel = self.add_weight(
+            shape, self.kernel_initializer, True, self.kernel_regularizer, "kernel", self.kernel_constraint
+        )
         self._add_bias(self.filters)
         self.input_spec = InputSpec(min_ndim=self.rank + 2, axes={-1: channels})
 
@@ -211,6 +212,7 @@ class Conv2D(_Conv):
     use_bias : bool, default=True
     kernel_initializer, bias_initializer : default="glorot_uniform", "zeros"
     kernel_regularizer, bias_regularizer, activity_regularizer : default=None
+    kernel_constraint, bias_constraint : default=None
     **kwargs
         See `Layer`.
     """

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from fastml.keras import activations, initializers, regularizers
+from fastml.keras import activations, constraints, initializers, regularizers
+from fastml.keras._keras_tensor import KerasTensor
 from fastml.keras._serialization import deserialize_keras_object, public, serialize_keras_object
 from fastml.keras.layers._layer import InputSpec, Layer, refuse
 from fastml.keras.random import SeedGenerator
@@ -54,6 +55,12 @@ class InputLayer(Layer):
         self.input_dtype = "float32" if dtype is None else str(np.dtype(dtype))
         self.optional = optional
         self.built = True
+        self._input = self._output = KerasTensor(self.batch_shape, self.input_dtype, name=self.name)
+
+    @property
+    def shape(self):
+        """That of a batch, None standing for its size."""
+        return self.batch_shape
 
     def make_nodes(self, input_shape):
         return []
@@ -105,6 +112,7 @@ class Dense(Layer):
     use_bias : bool, default=True
     kernel_initializer, bias_initializer : default="glorot_uniform", "zeros"
     kernel_regularizer, bias_regularizer, activity_regularizer : default=None
+    kernel_constraint, bias_constraint : default=None
     **kwargs
         See `Layer`.
     """
@@ -121,7 +129,7 @@ class Dense(Layer):
         "bias_constraint",
         "quantization_config",
     )
-    kernel_constraint = bias_constraint = quantization_config = None
+    quantization_config = None
 
     def __init__(
         self,
@@ -147,8 +155,6 @@ class Dense(Layer):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         refuse(
             "Dense",
-            kernel_constraint=kernel_constraint,
-            bias_constraint=bias_constraint,
             lora_rank=lora_rank,
             lora_alpha=lora_alpha,
             quantization_config=quantization_config,
@@ -160,16 +166,28 @@ class Dense(Layer):
         self.bias_initializer = initializers.get(bias_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
         self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
         self.input_spec = InputSpec(min_ndim=2)
 
     def build(self, input_shape):
         self.kernel = self.add_weight(
-            (input_shape[-1], self.units), self.kernel_initializer, True, self.kernel_regularizer, "kernel"
+            (input_shape[-1], self.units),
+            self.kernel_initializer,
+            True,
+            self.kernel_regularizer,
+            "kernel",
+            self.kernel_constraint,
         )
         self.bias = None
         if self.use_bias:
             self.bias = self.add_weight(
-                (self.units,), self.bias_initializer, True, self.bias_regularizer, "bias"
+                (self.units,),
+                self.bias_initializer,
+                True,
+                self.bias_regularizer,
+                "bias",
+                self.bias_constraint,
             )
         self.input_spec = InputSpec(min_ndim=2, axes={-1: input_shape[-1]})
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from fastml.keras import initializers, regularizers
+from fastml.keras import constraints, initializers, regularizers
 from fastml.keras._serialization import public
 from fastml.keras.layers._convolution import Convolution, check_filters
-from fastml.keras.layers._layer import InputSpec, refuse
+from fastml.keras.layers._layer import InputSpec
 from fastml.solvers import backprop
 from fastml.solvers.backprop import Window
 
@@ -51,7 +51,6 @@ class DepthwiseConv2D(_Depthwise):
         "depthwise_constraint",
         "bias_constraint",
     )
-    depthwise_constraint = None
 
     def __init__(
         self,
@@ -73,12 +72,12 @@ class DepthwiseConv2D(_Depthwise):
         **kwargs,
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        refuse("DepthwiseConv2D", depthwise_constraint=depthwise_constraint)
         self._set_window(kernel_size, strides, padding, data_format, dilation_rate, ("valid", "same"))
         self.depth_multiplier = depth_multiplier
         self.depthwise_initializer = initializers.get(depthwise_initializer)
         self._set_rest(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
         self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
+        self.depthwise_constraint = constraints.get(depthwise_constraint)
         self._check_multiplier()
         self._check_strides()
         _check_square_strides(self)
@@ -88,7 +87,12 @@ class DepthwiseConv2D(_Depthwise):
         self.compute_output_shape(input_shape)
         shape = (*self.kernel_size, channels, self.depth_multiplier)
         self.kernel = self.add_weight(
-            shape, self.depthwise_initializer, True, self.depthwise_regularizer, "kernel"
+            shape,
+            self.depthwise_initializer,
+            True,
+            self.depthwise_regularizer,
+            "kernel",
+            self.depthwise_constraint,
         )
         self._add_bias(channels * self.depth_multiplier)
         self.input_spec = InputSpec(min_ndim=4, axes={-1: channels})
@@ -134,7 +138,6 @@ class SeparableConv2D(_Depthwise):
         "pointwise_constraint",
         "bias_constraint",
     )
-    depthwise_constraint = pointwise_constraint = None
 
     def __init__(
         self,
@@ -160,11 +163,6 @@ class SeparableConv2D(_Depthwise):
         **kwargs,
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        refuse(
-            "SeparableConv2D",
-            depthwise_constraint=depthwise_constraint,
-            pointwise_constraint=pointwise_constraint,
-        )
         self._set_window(kernel_size, strides, padding, data_format, dilation_rate, ("valid", "same"))
         self.filters: Any = filters
         self.depth_multiplier = depth_multiplier
@@ -172,7 +170,9 @@ class SeparableConv2D(_Depthwise):
         self.pointwise_initializer = initializers.get(pointwise_initializer)
         self._set_rest(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
         self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
+        self.depthwise_constraint = constraints.get(depthwise_constraint)
         self.pointwise_regularizer = regularizers.get(pointwise_regularizer)
+        self.pointwise_constraint = constraints.get(pointwise_constraint)
         check_filters(filters)
         self._check_multiplier()
         self._check_strides()
@@ -187,6 +187,7 @@ class SeparableConv2D(_Depthwise):
             True,
             self.depthwise_regularizer,
             "depthwise_kernel",
+            self.depthwise_constraint,
         )
         self.pointwise_kernel = self.add_weight(
             (1, 1, channels * self.depth_multiplier, self.filters),
@@ -194,6 +195,7 @@ class SeparableConv2D(_Depthwise):
             True,
             self.pointwise_regularizer,
             "pointwise_kernel",
+            self.pointwise_constraint,
         )
         self._add_bias(self.filters)
         self.input_spec = InputSpec(min_ndim=4, axes={-1: channels})

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastml.keras import activations, initializers, regularizers
+from fastml.keras import activations, constraints, initializers, regularizers
 from fastml.keras._allocation import initial_weights
 from fastml.keras._evaluation import evaluated
+from fastml.keras._keras_tensor import ONLY_SEQUENTIAL, KerasTensor
 from fastml.keras._naming import auto_name
 from fastml.keras._serialization import serialize_keras_object
 from fastml.keras._variable import Variable
@@ -22,10 +23,18 @@ Shape = tuple[int | None, ...]
 class LayerVariable(Variable):
     """A variable of a layer: ``parameter`` is what networks know it as."""
 
-    def __init__(self, parameter: Parameter, name: str, path: str, trainable: bool, regularizer: Any):
+    def __init__(
+        self,
+        parameter: Parameter,
+        name: str,
+        path: str,
+        trainable: bool,
+        regularizer: Any,
+        constraint: Any = None,
+    ):
         super().__init__(lambda: parameter.value, name, path, trainable)
         self.parameter = parameter
-        self.regularizer = regularizer
+        self.regularizer, self.constraint = regularizer, constraint
 
     @property
     def trainable(self) -> bool:
@@ -141,6 +150,9 @@ class Layer:
         self._weights: list[LayerVariable] = []
         self._build_input_shape: Shape | None = None
         self._input_shape: Shape | None = None
+        # What a model has put the layer between.
+        self._input: KerasTensor | None = None
+        self._output: KerasTensor | None = None
         self.input_spec: InputSpec | None = None
         self.built = False
         self.path = self.name
@@ -186,6 +198,54 @@ class Layer:
         self._input_shape = input_shape
         return tuple(self.compute_output_shape(input_shape))
 
+    def connect(self, tensor: KerasTensor) -> KerasTensor:
+        """Have ``tensor`` as its input; what comes out then. For a model, of a built layer."""
+        shape = tuple(self.compute_output_shape(tensor.shape))
+        if self._output is None or self._output.shape != shape:
+            self._output = KerasTensor(shape, self.dtype)
+        self._input = tensor
+        return self._output
+
+    @property
+    def input(self) -> KerasTensor:
+        """Shape and type of what it takes in the model that it is in.
+
+        Raises
+        ------
+        AttributeError
+            If no built model has it.
+        """
+        return self._connected(self._input, "input")
+
+    @property
+    def output(self) -> KerasTensor:
+        """Shape and type of what it gives in the model that it is in.
+
+        Raises
+        ------
+        AttributeError
+            If no built model has it.
+        """
+        return self._connected(self._output, "output")
+
+    def _connected(self, tensor: KerasTensor | None, what: str) -> KerasTensor:
+        if tensor is None:
+            raise AttributeError(
+                f"The layer {self.name} has never been called and thus has no defined {what}: it has one once it is in "
+                "a model that is built."
+            )
+        return tensor
+
+    @property
+    def compute_dtype(self) -> str:
+        """What it computes in: ``dtype``."""
+        return self.dtype
+
+    @property
+    def variable_dtype(self) -> str:
+        """What its variables have: ``dtype``."""
+        return self.dtype
+
     def output_shape_or_none(self) -> Shape | None:
         """For the inputs that it was built for, or used with first."""
         return None if self._input_shape is None else self.compute_output_shape(self._input_shape)
@@ -211,6 +271,7 @@ class Layer:
         trainable: bool = True,
         regularizer: Any = None,
         name: str = "variable",
+        constraint: Any = None,
     ) -> LayerVariable:
         """Make a variable.
 
@@ -230,7 +291,8 @@ class Layer:
         regularizer = regularizers.get(regularizer)
         penalty = None if regularizer is None else regularizer.penalty
         parameter = Parameter(values, trainable and self._trainable, penalty)
-        variable = LayerVariable(parameter, name, path, parameter.trainable, regularizer)
+        parameter.constraint = constraint = constraints.get(constraint)
+        variable = LayerVariable(parameter, name, path, parameter.trainable, regularizer, constraint)
         variable.of_training = trainable  # type: ignore[attr-defined]
         self._weights.append(variable)
         return variable
@@ -317,11 +379,7 @@ class Layer:
 
     def __call__(self, inputs: Any, training: bool = False) -> np.ndarray:
         """The output for an array of samples."""
-        if isinstance(inputs, Layer):
-            raise NotImplementedError(
-                "fastml.keras has Sequential models only: a layer is called with an array, not with an Input or "
-                "another layer."
-            )
+        check_is_an_array(inputs)
         x = np.asarray(inputs).astype(self.dtype, copy=False)
         self.ensure_built(x.shape)
         return evaluated(self.nodes(x.shape[1:]), x, training)
@@ -361,6 +419,14 @@ def _standard_dtype(dtype: Any) -> str:
     if name not in ("float32", "float64"):
         raise ValueError(f"fastml.keras computes in float32 and float64. Received: dtype={name}")
     return name
+
+
+def check_is_an_array(inputs: Any) -> None:
+    """Raise a NotImplementedError for what functional models are made by: an Input, a layer, a tensor of one."""
+    if isinstance(inputs, Layer | KerasTensor):
+        raise NotImplementedError(
+            f"{ONLY_SEQUENTIAL} Layers and models are called with arrays. Received: inputs={inputs}"
+        )
 
 
 def refuse(layer: str, **given: Any) -> None:

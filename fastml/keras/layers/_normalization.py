@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastml.keras import initializers, regularizers
+from fastml.keras import constraints, initializers, regularizers
 from fastml.keras._serialization import public
 from fastml.keras.layers._core import over_last_axes, over_last_axis
 from fastml.keras.layers._layer import InputSpec, Layer, refuse
@@ -14,24 +14,36 @@ _layer = public("keras.layers")
 class _Normalization(Layer):
     """What both share: gamma and beta."""
 
-    gamma_constraint = beta_constraint = None
-
     def _set_scale(
-        self, center, scale, beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer
+        self,
+        center,
+        scale,
+        beta_initializer,
+        gamma_initializer,
+        beta_regularizer,
+        gamma_regularizer,
+        beta_constraint,
+        gamma_constraint,
     ):
         self.center, self.scale = center, scale
         self.beta_initializer = initializers.get(beta_initializer)
         self.gamma_initializer = initializers.get(gamma_initializer)
         self.beta_regularizer = regularizers.get(beta_regularizer)
         self.gamma_regularizer = regularizers.get(gamma_regularizer)
+        self.beta_constraint = constraints.get(beta_constraint)
+        self.gamma_constraint = constraints.get(gamma_constraint)
         self.gamma: Any = None
         self.beta: Any = None
 
     def _add_scale(self, shape):
         if self.scale:
-            self.gamma = self.add_weight(shape, self.gamma_initializer, True, self.gamma_regularizer, "gamma")
+            self.gamma = self.add_weight(
+                shape, self.gamma_initializer, True, self.gamma_regularizer, "gamma", self.gamma_constraint
+            )
         if self.center:
-            self.beta = self.add_weight(shape, self.beta_initializer, True, self.beta_regularizer, "beta")
+            self.beta = self.add_weight(
+                shape, self.beta_initializer, True, self.beta_regularizer, "beta", self.beta_constraint
+            )
 
     def _scale_parameters(self) -> tuple[Any, Any]:
         gamma, beta = (None if v is None else v.parameter for v in (self.gamma, self.beta))
@@ -52,7 +64,7 @@ class BatchNormalization(_Normalization):
     center, scale : bool, default=True
         Whether there is a beta, and a gamma.
     beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer
-    beta_regularizer, gamma_regularizer
+    beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint
     **kwargs
         See `Layer`. Not ``trainable``, it normalises by moving means in training, too.
     """
@@ -102,15 +114,20 @@ class BatchNormalization(_Normalization):
         super().__init__(**kwargs)
         refuse(
             "BatchNormalization",
-            beta_constraint=beta_constraint,
-            gamma_constraint=gamma_constraint,
             renorm=renorm or None,
             renorm_clipping=renorm_clipping,
             synchronized=synchronized or None,
         )
         self.axis, self.momentum, self.epsilon = int(axis), float(momentum), float(epsilon)
         self._set_scale(
-            center, scale, beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer
+            center,
+            scale,
+            beta_initializer,
+            gamma_initializer,
+            beta_regularizer,
+            gamma_regularizer,
+            beta_constraint,
+            gamma_constraint,
         )
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
@@ -157,7 +174,7 @@ class LayerNormalization(_Normalization):
     epsilon : float, default=1e-3
     center, scale : bool, default=True
         Whether there is a beta, and a gamma.
-    beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer
+    beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint
     **kwargs
         See `Layer`.
     """
@@ -193,12 +210,7 @@ class LayerNormalization(_Normalization):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        refuse(
-            "LayerNormalization",
-            beta_constraint=beta_constraint,
-            gamma_constraint=gamma_constraint,
-            rms_scaling=rms_scaling or None,
-        )
+        refuse("LayerNormalization", rms_scaling=rms_scaling or None)
         if not isinstance(axis, int | list | tuple):
             raise TypeError(
                 "Expected an int or a list/tuple of ints for the argument 'axis', but received instead: "
@@ -207,7 +219,14 @@ class LayerNormalization(_Normalization):
         self.axis = axis if isinstance(axis, int) else list(axis)
         self.epsilon = epsilon
         self._set_scale(
-            center, scale, beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer
+            center,
+            scale,
+            beta_initializer,
+            gamma_initializer,
+            beta_regularizer,
+            gamma_regularizer,
+            beta_constraint,
+            gamma_constraint,
         )
 
     def _axes(self, input_shape) -> list[int]:

@@ -3,11 +3,13 @@
 import math
 import types
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastml.keras.models._py_dataset import DatasetBatches, PyDataset
 from fastml.keras.random import shuffling_generator
 
 _DTYPES = (np.uint8, np.float32, np.float64)
@@ -141,7 +143,15 @@ def train_validation_split(samples: Samples, validation_split: float) -> tuple[S
     return first, last
 
 
-class ArrayBatches:
+class Batches:
+    """What is told of epochs; and nothing to be done then."""
+
+    def on_epoch_begin(self) -> None: ...
+
+    def on_epoch_end(self) -> None: ...
+
+
+class ArrayBatches(Batches):
     """Batches of a data set in memory, as indices of rows.
 
     Attributes
@@ -165,7 +175,7 @@ class ArrayBatches:
             yield generator.permutation(rows) if generator is not None and self.shuffle == "batch" else rows
 
 
-class IterableBatches:
+class IterableBatches(Batches):
     """Batches that a generator, or an object that can be iterated again and again, gives.
 
     Attributes
@@ -207,13 +217,20 @@ class IterableBatches:
                 "When passing a Python generator to a Keras model, the generator must return a tuple, either (input,) "
                 f"or (inputs, targets) or (inputs, targets, sample_weights). Received: {batch}"
             )
-        samples = unpack_x_y_sample_weight(batch)
-        check_cardinality(samples)
-        return samples
+        return checked_batch(batch)
+
+
+def checked_batch(batch: Any, class_weight: dict[int, float] | None = None) -> Samples:
+    """One that a user's program gave, as samples."""
+    samples = unpack_x_y_sample_weight(batch)
+    check_cardinality(samples)
+    return weighted(samples, class_weight)
 
 
 def is_batches(x: Any) -> bool:
     """Whether an argument is an iterable of batches rather than an array."""
+    if isinstance(x, PyDataset):
+        return True
     if hasattr(x, "shape") or hasattr(x, "__array__") or isinstance(x, list | tuple | dict | str):
         return False
     return isinstance(x, Iterable) or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
@@ -230,12 +247,16 @@ def samples_and_batches(
 ) -> tuple[Samples, Any]:
     """Samples to make a feed with, and the batches of an epoch."""
     if is_batches(x):
+        kind = "a PyDataset" if isinstance(x, PyDataset) else "batches"
         for name, value in (("y", y), ("sample_weight", sample_weight)):
             if value is not None:
                 raise ValueError(
-                    f"When providing `x` as batches, `{name}` should not be passed. Instead, it should be included "
+                    f"When providing `x` as {kind}, `{name}` should not be passed. Instead, it should be included "
                     "as part of the batches."
                 )
+        if isinstance(x, PyDataset):
+            dataset = DatasetBatches(x, partial(checked_batch, class_weight=class_weight), bool(shuffle))
+            return dataset.first, dataset
         if class_weight is not None:
             raise ValueError(
                 f"Argument `class_weight` is not supported for Python generator inputs. Received: {class_weight}"
@@ -256,7 +277,7 @@ def warn_of_no_data(consequence: str) -> None:
     warnings.warn(
         f"Your input ran out of data; {consequence}. Make sure that your dataset or generator can generate at least "
         "`steps_per_epoch * epochs` batches.",
-        stacklevel=4,
+        stacklevel=5,
     )
 
 
@@ -264,7 +285,8 @@ class Epochs:
     """Epoch after epoch of batches; with ``steps_per_epoch`` an epoch goes on where the last one ended.
 
     A pass is one iteration over all batches: an epoch, unless there are ``steps_per_epoch``. With ``restarts`` each
-    epoch begins a pass, and what of the last one is left is not taken; a generator goes on all the same.
+    epoch begins a pass, and what of the last one is left is not taken; a generator goes on all the same. To be closed
+    after the last epoch.
     """
 
     def __init__(self, batches: Any, steps_per_epoch: int | None = None, restarts: bool = False):
@@ -272,6 +294,13 @@ class Epochs:
         self._stream: Iterator[Any] | None = None
         self._generator: list[int] = []
         self._taken = self._first_step = 0
+        self._has_begun = False
+
+    def close(self) -> None:
+        """Have no thread fetch any more of the pass at hand."""
+        if isinstance(self._stream, Generator):
+            self._stream.close()
+        self._stream = None
 
     @property
     def num_batches(self) -> int | None:
@@ -302,6 +331,7 @@ class Epochs:
             return
         generator = shuffling_generator().state
         now = generator.numpy()
+        self._begin_epoch()
         generator.assign(np.array(position["generator"], np.uint64))
         self._begin_pass()
         for _ in range(position["taken"]):
@@ -310,8 +340,19 @@ class Epochs:
         generator.assign(now)
         self._first_step = step
 
+    def _begin_epoch(self) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+            self.batches.on_epoch_begin()
+
     def __iter__(self) -> Iterator[Any]:
         """The batches of one epoch, or what is left of them."""
+        self._begin_epoch()
+        yield from self._of_epoch()
+        self._has_begun = False
+        self.batches.on_epoch_end()
+
+    def _of_epoch(self) -> Iterator[Any]:
         first, self._first_step = self._first_step, 0
         if not self.steps_per_epoch:
             if not first:

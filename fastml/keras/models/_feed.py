@@ -79,7 +79,7 @@ class Feed:
         """A step of training."""
         rate = self._optimizer.next_rate()
         program = self._step(batch, rate)
-        self._optimizer.iterations.value[()] += 1
+        self._optimizer.count_step()
         return self._outcome(batch, program)
 
     def run(self, batch: Any) -> Outcome:

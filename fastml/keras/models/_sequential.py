@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastml.keras import _device
+from fastml.keras._keras_tensor import KerasTensor
 from fastml.keras._locks import ForkSafeLock
 from fastml.keras._serialization import deserialize_keras_object, public, serialize_keras_object
 from fastml.keras.layers import InputLayer
-from fastml.keras.layers._layer import Layer, Shape
+from fastml.keras.layers._layer import Layer, Shape, check_is_an_array
 from fastml.keras.models._data import standard_input
 from fastml.keras.models._persistence import Persistent
 from fastml.keras.models._summary import print_summary
@@ -26,7 +27,8 @@ class Model(Persistent, Trainer, Layer):
         if not issubclass(cls, Sequential):
             raise NotImplementedError(
                 "fastml.keras has Sequential models only: no functional models (Model(inputs, outputs)) and no "
-                "subclasses of Model."
+                "subclasses of Model. Sequential(model.layers[:k]) has the first k layers of a model, and shares their "
+                "weights."
             )
         return super().__new__(cls)
 
@@ -160,6 +162,9 @@ class Sequential(Model):
         shape: Shape = first.batch_shape
         for layer in self.layers:
             shape = layer.ensure_built(shape, f"{self.path}/{layer.name}")
+        tensor = first.output
+        for layer in self.layers:
+            tensor = layer.connect(tensor)
         self._build_input_shape = self._input_shape = first.batch_shape
         self.built = True
 
@@ -194,6 +199,31 @@ class Sequential(Model):
         if not self.built:
             raise AttributeError(f"Sequential model '{self.name}' has no defined output shape yet.")
         return self.compute_output_shape(self.input_shape)
+
+    @property
+    def inputs(self) -> list[KerasTensor]:
+        """Shape and type of what it takes: a list of one."""
+        if not self.built:
+            raise AttributeError(f"Sequential model '{self.name}' has no defined inputs yet.")
+        first: Any = self._layers[0]
+        return [first.output]
+
+    @property
+    def outputs(self) -> list[KerasTensor]:
+        """Shape and type of what it gives: a list of one."""
+        if not self.built:
+            raise AttributeError(f"Sequential model '{self.name}' has no defined outputs yet.")
+        return [self._layers[-1].output]
+
+    @property
+    def input(self) -> KerasTensor:
+        """The one of ``inputs``."""
+        return self.inputs[0]
+
+    @property
+    def output(self) -> KerasTensor:
+        """The one of ``outputs``."""
+        return self.outputs[0]
 
     # Variables: layer by layer
 
@@ -295,6 +325,7 @@ class Sequential(Model):
 
     def __call__(self, inputs: Any, training: bool = False) -> np.ndarray:
         """The output for an array of samples."""
+        check_is_an_array(inputs)
         x = self.adapted(inputs)
         # Frozen normalisation does in training what it does elsewhere.
         network = self.network(x.shape[1:], trainability=Trainability.of(self) if training else None)

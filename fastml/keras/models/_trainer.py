@@ -1,5 +1,6 @@
 """fit, evaluate, predict."""
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,7 +97,7 @@ class Trainer(Feeding):
 
         Parameters
         ----------
-        x : array, or generator or iterable of batches ``(x, y)`` or ``(x, y, sample_weight)``
+        x : array, or generator, iterable or `utils.PyDataset` of batches ``(x, y)`` or ``(x, y, sample_weight)``
         y : array
         batch_size : int, default=32
         epochs : int, default=1
@@ -146,6 +147,18 @@ class Trainer(Feeding):
         self.stop_training = False
         self.progress = Progress(initial_epoch, 0, epochs_of_batches, callbacks)
         self._saved = None
+        with closing(epochs_of_batches):
+            self._train(feed, epochs, callbacks, validation, validation_freq)
+        return self.history
+
+    def _train(
+        self,
+        feed: Feed,
+        epochs: int,
+        callbacks: CallbackList,
+        validation: tuple[Feed, Epochs] | None,
+        validation_freq: Any,
+    ) -> None:
         callbacks.on_train_begin()
         self._resume()
         logs: dict[str, Any] | None = None
@@ -165,8 +178,9 @@ class Trainer(Feeding):
                     sorted((logs | {f"val_{name}": value for name, value in measured.items()}).items())
                 )
             callbacks.on_epoch_end(epoch, logs)
+        if epochs > 0:
+            self.optimizer.finalize_variable_values(self.trainable_weights)  # type: ignore[attr-defined]
         callbacks.on_train_end(logs)
-        return self.history
 
     def resume_from(self, state: dict[str, Any], path: str) -> None:
         """Have the ``fit`` that has just begun go on from a state: see `saving`.
@@ -233,10 +247,11 @@ class Trainer(Feeding):
         callbacks.on_test_begin()
         self.reset_metrics()
         step = -1
-        for step, batch in enumerate(batches):
-            callbacks.call("on_test_batch_begin", step)
-            self._take_in(feed, feed.run(self._adapted_batch(batch)))
-            callbacks.batch_end("on_test_batch_end", step, self.get_metrics_result)
+        with closing(batches):
+            for step, batch in enumerate(batches):
+                callbacks.call("on_test_batch_begin", step)
+                self._take_in(feed, feed.run(self._adapted_batch(batch)))
+                callbacks.batch_end("on_test_batch_end", step, self.get_metrics_result)
         if step < 0:
             warn_of_no_data("nothing is measured")
         logs = self.get_metrics_result() if step >= 0 else {}
@@ -289,10 +304,11 @@ class Trainer(Feeding):
         callbacks = self._callback_list(callbacks, verbose, 1, epoch.num_batches, fit=False)
         callbacks.on_predict_begin()
         outputs: list[np.ndarray] = []
-        for step, batch in enumerate(epoch):
-            callbacks.call("on_predict_batch_begin", step)
-            outputs.append(feed.predict(self._adapted_batch(batch)))
-            callbacks.batch_end("on_predict_batch_end", step, lambda: {"outputs": outputs[-1]})
+        with closing(epoch):
+            for step, batch in enumerate(epoch):
+                callbacks.call("on_predict_batch_begin", step)
+                outputs.append(feed.predict(self._adapted_batch(batch)))
+                callbacks.batch_end("on_predict_batch_end", step, lambda: {"outputs": outputs[-1]})
         callbacks.on_predict_end()
         return np.concatenate(outputs)
 

@@ -1,5 +1,6 @@
 """What optimizers share: names and values of their variables, the learning rate, clipping, weight decay."""
 
+import operator
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -12,9 +13,6 @@ from fastml.keras._variable import Variable
 from fastml.keras.optimizers.schedules import LearningRateSchedule
 from fastml.solvers import backprop
 
-# Keras' arguments that are not supported, and the value that asks for nothing.
-_LEFT_OUT = {"use_ema": False, "loss_scale_factor": None, "gradient_accumulation_steps": None}
-
 
 class Optimizer:
     """What updates weights by their gradients.
@@ -26,14 +24,23 @@ class Optimizer:
         What is taken off each weight before a step, times it and the learning rate.
     clipnorm, clipvalue, global_clipnorm : float, default=None
         Bounds on the norm of each variable's gradient, on each element, or on the norm of all gradients.
+    use_ema : bool, default=False
+        Whether to average weights over the steps. They become their average when ``fit`` ends.
+    ema_momentum : float, default=0.99
+        How much of the average stays in a step.
+    ema_overwrite_frequency : int, default=None
+        Weights become their average after every so many steps, too.
+    loss_scale_factor : float, default=None
+        Accepted, and without effect: gradients would be divided by what the loss was multiplied by, which is for
+        float16.
+    gradient_accumulation_steps : int, default=None
+        Weights are updated after every so many batches only, by the mean of their gradients.
     name : str, default=None
-    **kwargs
-        Keras' others at their defaults.
 
     Attributes
     ----------
-    iterations : Variable
-        Steps taken.
+    iterations : Variable or int
+        Steps taken; with ``gradient_accumulation_steps`` updates made, a number.
     variables : list of Variable
         The state, in Keras' order.
     trainable_variables : list of Variable
@@ -62,14 +69,13 @@ class Optimizer:
     ):
         if kwargs:
             raise ValueError(f"Argument(s) not recognized: {kwargs}")
-        given = {
-            "use_ema": use_ema,
-            "loss_scale_factor": loss_scale_factor,
-            "gradient_accumulation_steps": gradient_accumulation_steps,
-        }
-        for argument, value in given.items():
-            if value != _LEFT_OUT[argument]:
-                raise ValueError(f"{argument}={value} is not supported by fastml.keras.")
+        _check_accumulation(gradient_accumulation_steps)
+        if use_ema:
+            _check_averaging(ema_momentum, ema_overwrite_frequency)
+        if loss_scale_factor is not None and not loss_scale_factor > 0:
+            raise ValueError(
+                f"`loss_scale_factor` must be positive. Received: loss_scale_factor={loss_scale_factor}"
+            )
         if sum(clip is not None for clip in (clipnorm, clipvalue, global_clipnorm)) > 1:
             raise ValueError(
                 "Only one of `clipnorm`, `clipvalue` and `global_clipnorm` can be set. Received: "
@@ -78,7 +84,10 @@ class Optimizer:
         self.name = auto_name(type(self).__name__) if name is None else name
         self.weight_decay, self.clipnorm, self.clipvalue = weight_decay, clipnorm, clipvalue
         self.global_clipnorm = global_clipnorm
+        self.use_ema = use_ema
         self.ema_momentum, self.ema_overwrite_frequency = ema_momentum, ema_overwrite_frequency
+        self.loss_scale_factor = loss_scale_factor
+        self.gradient_accumulation_steps = gradient_accumulation_steps
         self.built = False
         self._excluded: tuple[set[int], list[str]] = (set(), [])
         self._iterations = Variable(np.zeros((), np.int64), "iteration", f"{self.name}/iteration")
@@ -120,12 +129,18 @@ class Optimizer:
                         "optimizer instance."
                     )
             return
-        clipping = backprop.Clipping(self.clipnorm, self.clipvalue, self.global_clipnorm)
-        self.rule = self._make_rule(weight_decay=self.weight_decay or 0.0, clipping=clipping)
+        self.rule = self._make_rule(
+            weight_decay=self.weight_decay or 0.0,
+            clipping=backprop.Clipping(self.clipnorm, self.clipvalue, self.global_clipnorm),
+            accumulation=self.gradient_accumulation_steps or None,
+            averaging=backprop.Averaging(self.ema_momentum, self.ema_overwrite_frequency or None)
+            if self.use_ema
+            else None,
+        )
         self.trainable_variables = list(variables)
         for variable in variables:
             variable.parameter.decays = self._decays(variable)
-        for kinds in self.state_order:
+        for kinds in (("average",), ("gradient_accumulator",), *self.state_order):
             wanted = [kind for kind in kinds if kind in self.rule.state_names]
             for variable in variables:
                 self._state_variables += [self._state_variable(kind, variable) for kind in wanted]
@@ -156,8 +171,14 @@ class Optimizer:
     # The learning rate
 
     @property
-    def iterations(self) -> Variable:
+    def iterations(self) -> Any:
+        if self.gradient_accumulation_steps:
+            return int(self._iterations) // self.gradient_accumulation_steps
         return self._iterations
+
+    def count_step(self) -> None:
+        """One more has been taken."""
+        self._iterations.value[()] += 1
 
     @property
     def learning_rate(self) -> Any:
@@ -187,6 +208,28 @@ class Optimizer:
         self.rule.iterations = int(self._iterations)
         return float(self.learning_rate)
 
+    # Averages of weights
+
+    def finalize_variable_values(self, var_list: Sequence[Any]) -> None:
+        """Have variables take their averages, if there are any: what ``fit`` ends with.
+
+        Raises
+        ------
+        ValueError
+            If one is none of those that the optimizer was built for.
+        """
+        if not self.use_ema or not int(self._iterations):
+            return
+        assert self.rule is not None
+        known = {id(variable) for variable in self.trainable_variables}
+        for variable in var_list:
+            if id(variable) not in known:
+                raise ValueError(
+                    f"The optimizer keeps no average of {variable}. Please check if the optimizer was called on your "
+                    "model."
+                )
+            variable.parameter.assign(self.rule.state_of("average", variable.parameter))
+
     # Weight decay
 
     def exclude_from_weight_decay(self, var_list: Any = None, var_names: Any = None) -> None:
@@ -212,11 +255,11 @@ class Optimizer:
             "clipnorm": self.clipnorm,
             "global_clipnorm": self.global_clipnorm,
             "clipvalue": self.clipvalue,
-            "use_ema": False,
+            "use_ema": self.use_ema,
             "ema_momentum": self.ema_momentum,
             "ema_overwrite_frequency": self.ema_overwrite_frequency,
-            "loss_scale_factor": None,
-            "gradient_accumulation_steps": None,
+            "loss_scale_factor": self.loss_scale_factor,
+            "gradient_accumulation_steps": self.gradient_accumulation_steps,
         }
         return {**config, **{name: getattr(self, name) for name in self.arguments}}
 
@@ -226,3 +269,27 @@ class Optimizer:
         if isinstance(config.get("learning_rate"), dict):
             config["learning_rate"] = deserialize_keras_object(config["learning_rate"], custom_objects)
         return cls(**config)
+
+
+def _check_accumulation(steps: Any) -> None:
+    if not steps:
+        return
+    try:
+        accepted = operator.index(steps) >= 2
+    except TypeError:
+        accepted = False
+    if not accepted:
+        raise ValueError(
+            "`gradient_accumulation_steps` must be an integer >= 2. "
+            f"Received: gradient_accumulation_steps={steps}"
+        )
+
+
+def _check_averaging(momentum: Any, overwrite_frequency: Any) -> None:
+    if not 0 <= momentum <= 1:
+        raise ValueError(f"`ema_momentum` must be in the range [0, 1]. Received: ema_momentum={momentum}")
+    if overwrite_frequency and (not isinstance(overwrite_frequency, int) or overwrite_frequency < 1):
+        raise ValueError(
+            "`ema_overwrite_frequency` must be an integer >= 1 or None. "
+            f"Received: ema_overwrite_frequency={overwrite_frequency}"
+        )

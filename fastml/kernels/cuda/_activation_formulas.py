@@ -4,7 +4,7 @@ x is float64; a, b and c are the parameters, in the order of ``fastml.kernels.ac
 ``fastml.kernels.reference._activation_formulas``.
 """
 
-from math import pi
+from math import inf, pi
 from math import sqrt as root_of
 
 from fastml.kernels.activation_names import GELU_CUBIC, SELU_ALPHA, SELU_SCALE
@@ -116,7 +116,7 @@ def hard_tanh(x, a, b, c):
 
 @device_function
 def hard_tanh_slope(x, a, b, c):
-    return 1.0 if abs(x) < 1.0 else 0.0
+    return 1.0 if abs(x) <= 1.0 else 0.0
 
 
 @device_function
@@ -163,15 +163,15 @@ def mish_slope(x, a, b, c):
 @device_function
 def relu(x, negative_slope, max_value, threshold):
     if x <= threshold:
-        return negative_slope * (x - threshold)
+        return negative_slope * (x - threshold) if negative_slope > 0.0 else 0.0  # 0 times -inf is none
     return max_value if x > max_value else x
 
 
 @device_function
 def relu_slope(x, negative_slope, max_value, threshold):
-    if x <= threshold:
-        return negative_slope
-    return 1.0 if x < max_value else 0.0
+    if x > threshold:
+        return 1.0 if x < max_value or max_value == inf else 0.0
+    return negative_slope
 
 
 @device_function
@@ -181,7 +181,7 @@ def selu(x, a, b, c):
 
 @device_function
 def selu_slope(x, a, b, c):
-    return SELU_SCALE * (1.0 if x > 0.0 else SELU_ALPHA * exp(x))
+    return SELU_SCALE * (1.0 if x >= 0.0 else SELU_ALPHA * exp(x))
 
 
 @device_function
@@ -206,9 +206,9 @@ def silu_slope(x, a, b, c):
 
 @device_function
 def soft_shrink(x, threshold, b, c):
-    if x > threshold:
-        return x - threshold
-    return x + threshold if x < -threshold else 0.0 * x
+    if abs(x) <= threshold:
+        return 0.0
+    return x - threshold if x > 0.0 else x + threshold
 
 
 @device_function

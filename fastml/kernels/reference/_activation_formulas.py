@@ -1,7 +1,9 @@
 """Elementwise activations and their derivatives, of float64 arrays; the names and parameters are Keras'.
 
-A NaN stays one, except in derivatives that are constant by pieces. At a kink the derivative is that of the left piece,
-which is what automatic differentiation of Keras' formulas gives for relu.
+A NaN stays one, except in derivatives that are constant by pieces. At a kink the derivative is what automatic
+differentiation of Keras' formulas gives on TensorFlow: that of the left piece, but for selu that of the right one, and
+for hard_tanh 1. (celu's is 1 at 0, where TensorFlow adds up both pieces; relu's is 0 where it reaches ``max_value``,
+which is known from the result alone.)
 
 References
 ----------
@@ -26,11 +28,13 @@ from fastml.kernels.activation_names import GELU_CUBIC, SELU_ALPHA, SELU_SCALE
 
 
 def _relu(x, negative_slope, max_value, threshold):
-    return np.where(x <= threshold, negative_slope * (x - threshold), np.minimum(x, max_value))
+    below = negative_slope * (x - threshold) if negative_slope > 0.0 else 0.0  # 0 times -inf is none
+    return np.where(x <= threshold, below, np.minimum(x, max_value))
 
 
 def _relu_derivative(x, negative_slope, max_value, threshold):
-    return np.where(x <= threshold, negative_slope, np.where(x < max_value, 1.0, 0.0))
+    rises = (x < max_value) | (max_value == np.inf)
+    return np.where(x > threshold, np.where(rises, 1.0, 0.0), negative_slope)
 
 
 def _elu(x, alpha):
@@ -61,7 +65,7 @@ def _mish_derivative(x):
 
 
 def _soft_shrink(x, threshold):
-    return np.where(x > threshold, x - threshold, np.where(x < -threshold, x + threshold, 0.0 * x))
+    return np.where(abs(x) <= threshold, 0.0, np.where(x > 0.0, x - threshold, x + threshold))
 
 
 def _sparse_plus(x):
@@ -99,7 +103,7 @@ FORMULAS: dict[str, tuple[Callable, Callable]] = {
         lambda x: x * np.clip((x + 3.0) / 6.0, 0.0, 1.0),
         lambda x: np.where(abs(x) < 3.0, (2.0 * x + 3.0) / 6.0, _indicator(x >= 3.0)),
     ),
-    "hard_tanh": (lambda x: np.clip(x, -1.0, 1.0), lambda x: _indicator(abs(x) < 1.0)),
+    "hard_tanh": (lambda x: np.clip(x, -1.0, 1.0), lambda x: _indicator(abs(x) <= 1.0)),
     "leaky_relu": (
         lambda x, negative_slope: np.where(x > 0.0, x, negative_slope * x),
         lambda x, negative_slope: np.where(x > 0.0, 1.0, negative_slope),
@@ -110,7 +114,7 @@ FORMULAS: dict[str, tuple[Callable, Callable]] = {
     "relu": (_relu, _relu_derivative),
     "selu": (
         lambda x: SELU_SCALE * _elu(x, SELU_ALPHA),
-        lambda x: SELU_SCALE * _elu_derivative(x, SELU_ALPHA),
+        lambda x: SELU_SCALE * np.where(x >= 0.0, 1.0, _elu_derivative(x, SELU_ALPHA)),
     ),
     "sigmoid": (expit, lambda x: expit(x) * expit(-x)),
     "silu": (lambda x: x * expit(x), lambda x: expit(x) * (1.0 + x * expit(-x))),

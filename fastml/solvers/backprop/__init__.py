@@ -5,6 +5,7 @@ and gives what records its backward pass. Once per size of batch all calls are c
 step of training is one call.
 """
 
+from fastml.solvers.backprop._averaging import Averaging
 from fastml.solvers.backprop._dense import Conv, Dense, Window
 from fastml.solvers.backprop._elementwise import (
     Activation,
@@ -38,6 +39,7 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AveragePool",
+    "Averaging",
     "BatchNormalization",
     "Clipping",
     "Conv",

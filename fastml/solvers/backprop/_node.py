@@ -1,5 +1,6 @@
 """What a network is made of: parameters, and nodes that record what they compute."""
 
+import copy
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -31,15 +32,18 @@ class Parameter:
     penalty : Penalty or None
     decays : bool
         Whether an optimizer's weight decay applies to it.
+    constraint : callable or None
+        After each step of training the value, an array of NumPy's, becomes what this makes of it.
     """
 
-    __slots__ = ("decays", "gradient", "penalty", "trainable", "value")
+    __slots__ = ("constraint", "decays", "gradient", "penalty", "trainable", "value")
 
     def __init__(self, value: np.ndarray, trainable: bool = True, penalty: Penalty | None = None):
         self.value = value
         self.trainable = trainable
         self.penalty = penalty
         self.decays = True
+        self.constraint: Callable[[np.ndarray], Any] | None = None
         self.gradient: np.ndarray | None = None
 
     @property
@@ -158,6 +162,12 @@ class Recording:
                     arrays.assign(array, values)
 
         self(by_copies)
+
+    def apart(self) -> "Recording":
+        """A recording of other steps that belong to the same program."""
+        other = copy.copy(self)
+        other.steps = []
+        return other
 
     def array(self, shape: Shape, dtype: Any = None) -> Any:
         """An array that keeps its content until the program's next run."""

@@ -3,15 +3,23 @@
 What changes between two steps lies in ``settings``, which recorded steps point to.
 """
 
+from collections.abc import Callable
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fastml._config import effective_n_threads
+from fastml.solvers.backprop._averaging import Averaging
 from fastml.solvers.backprop._node import Parameter, Recording, copy_into
 
 if TYPE_CHECKING:
     from fastml.solvers.backprop._network import Network
+
+
+# States that any optimizer may have.
+AVERAGE, ACCUMULATOR = "average", "gradient_accumulator"
 
 
 class Clipping(NamedTuple):
@@ -35,6 +43,14 @@ class Clipping(NamedTuple):
 class Optimizer:
     """What all optimizers share.
 
+    Parameters
+    ----------
+    weight_decay : float, default=0.0
+    clipping : Clipping, default=None
+    accumulation : int, default=None
+        Weights are updated in every so many steps only, by the mean of the gradients since.
+    averaging : Averaging, default=None
+
     Attributes
     ----------
     iterations : int
@@ -44,11 +60,25 @@ class Optimizer:
     """
 
     state_names: tuple[str, ...] = ()
+    # Of the states that a kind of optimizer has of its own.
     initial_state = 0.0
 
-    def __init__(self, weight_decay: float = 0.0, clipping: Clipping | None = None):
+    def __init__(
+        self,
+        weight_decay: float = 0.0,
+        clipping: Clipping | None = None,
+        accumulation: int | None = None,
+        averaging: Averaging | None = None,
+    ):
         self.weight_decay, self.clipping = weight_decay, clipping or Clipping()
+        self.accumulation, self.averaging = accumulation, averaging
+        self._own_state_names = self.state_names
+        if averaging is not None:
+            self.state_names += (AVERAGE,)
+        if accumulation is not None:
+            self.state_names += (ACCUMULATOR,)
         self.iterations = 0
+        self._n_updates_before = 0
         self.state: dict[str, Any] = {}
         self._network: Network | None = None
         # Of parameters that the network at hand does not train.
@@ -59,7 +89,7 @@ class Optimizer:
     n_settings = 2  # learning rate first, weight decay last
 
     def settings(self, learning_rate: float) -> list[float]:
-        """What the kernel takes, for step number ``iterations + 1``; weight decay last."""
+        """What the kernel takes, for update number ``n_updates + 1``; weight decay last."""
         raise NotImplementedError
 
     def record_update(
@@ -78,7 +108,7 @@ class Optimizer:
             self._waiting |= {(name, p): before.part(old[name], p) for name in old for p in left}
         self.state = {name: network.vector() for name in self.state_names}
         for name, vector in self.state.items():
-            vector[...] = self.initial_state
+            vector[...] = self._initial(name)
             for parameter in network.trained:
                 part = network.part(vector, parameter)
                 if before is not None and before.trains(parameter):
@@ -90,18 +120,61 @@ class Optimizer:
     def state_of(self, name: str, parameter: Parameter) -> Any:
         """The part of a state that belongs to a parameter; where no network trains it, one that will."""
         if self._network is None or not self._network.trains(parameter):
-            initial = np.full_like(parameter.numpy(), self.initial_state)
+            initial = np.full_like(parameter.numpy(), self._initial(name))
             return self._waiting.setdefault((name, parameter), initial)
         return self._network.part(self.state[name], parameter)
 
+    def _initial(self, name: str) -> float:
+        return self.initial_state if name in self._own_state_names else 0.0
+
+    @property
+    def n_updates(self) -> int:
+        """How often weights have been updated."""
+        return self.iterations // (self.accumulation or 1)
+
     def begin_step(self, learning_rate: float) -> None:
         """Set what the next step depends on besides gradients."""
+        self._n_updates_before = self.n_updates
         self._settings[:] = self._without_decay[:] = self.settings(learning_rate)
         self._without_decay[-1] = 0.0
         self.iterations += 1
 
     def record(self, recording: Recording, network: "Network") -> None:
-        """Record clipping and the update."""
+        """Record what comes of gradients: clipping and the update, averages, constraints."""
+        if self.accumulation is None:
+            self._record_step(recording, network)
+        else:
+            self._record_accumulation(recording, network)
+        if self.averaging is not None:
+            recording(self._average, network.weights, self.state[AVERAGE])
+        for parameter in network.trained:
+            if parameter.constraint is not None:
+                project = partial(_project, parameter.constraint)
+                recording.on_host(project, (parameter.value,), (parameter.value,))
+
+    def _record_accumulation(self, recording: Recording, network: "Network") -> None:
+        """The update is a plan of its own, which some steps run and others do not."""
+        step = recording.apart()
+        self._record_step(step, network)
+        kernels = recording.kernels
+        plan = kernels.plan.compile(step.steps, effective_n_threads())
+        update = partial(kernels.plan.run, plan)
+        recording(self._accumulate, network.gradients, self.state[ACCUMULATOR], update)
+
+    def _accumulate(self, gradients: Any, accumulator: Any, update: Callable[[], None]) -> None:
+        accumulator += gradients
+        if self.n_updates == self._n_updates_before:
+            return
+        gradients[...] = accumulator
+        gradients /= self.accumulation
+        accumulator[...] = 0.0
+        update()
+
+    def _average(self, weights: Any, average: Any) -> None:
+        assert self.averaging is not None
+        self.averaging.update(weights, average, self._n_updates_before)
+
+    def _record_step(self, recording: Recording, network: "Network") -> None:
         self._record_clipping(recording, network)
         for decays, span in _spans(network, by_decay=self.weight_decay != 0):
             state = {name: vector[span] for name, vector in self.state.items()}
@@ -122,6 +195,10 @@ class Optimizer:
             squared = recording.array((1,), np.float64)
             recording(kernels.squared_norm, part, squared)
             recording(kernels.scale_by_norm, part, squared, limit)
+
+
+def _project(constraint: Callable[[Any], Any], value: Any, out: Any) -> None:
+    out[...] = constraint(value)
 
 
 def _spans(network: "Network", by_decay: bool) -> list[tuple[bool, slice]]:
@@ -204,7 +281,7 @@ class Adam(Optimizer):
         super().__init__(**shared)
 
     def settings(self, learning_rate):
-        step = self.iterations + 1
+        step = self.n_updates + 1
         powers = [self.beta_1**step, self.beta_2**step]
         return [learning_rate, self.beta_1, self.beta_2, self.epsilon, *powers, self.weight_decay]
 
