@@ -18,12 +18,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastml.kernels.philox_constants import HALF, LOW, MULTIPLIERS, N_ROUNDS, WEYL
+from fastml.kernels import philox
 
 # Blocks computed at once: their words, as 64-bit integers, stay in the second-level cache.
 _CHUNK = 1 << 13
 # What seed words are scrambled with before they become key and counter, so that seeds need not be random themselves.
-_SCRAMBLING_KEY = (0x3EC8F720, 0x02461E29)
+_SCRAMBLING_KEY = 0x02461E293EC8F720
 # A group of truncated numbers may take so many words for each of them, before those of the next group begin.
 _RESERVED_WORDS = 256
 # Keeps logarithms finite.
@@ -35,23 +35,22 @@ class Stream(NamedTuple):
 
     Attributes
     ----------
-    key, high : tuple of two int
-        32 bits each: Philox' key, and the upper two words of its counter.
+    key, high : int
+        64 bits each: Philox' key, and the upper half of its counter.
     """
 
-    key: tuple[int, int]
-    high: tuple[int, int]
+    key: int
+    high: int
 
     @classmethod
     def of_seed(cls, seed: tuple[int, int]) -> "Stream":
         """Of a draw's two seed words: 64 bits each, of which negative ones are two's complements."""
-        first, second = (np.array([word & (2**64 - 1)], np.uint64) for word in seed)
-        mixed = cls(_SCRAMBLING_KEY, (int((second & LOW)[0]), int((second >> HALF)[0]))).blocks(first)
-        key_0, key_1, high_0, high_1 = mixed[0].tolist()
-        return cls((key_0, key_1), (high_0, high_1))
+        first, second = (word & (2**64 - 1) for word in seed)
+        words = philox.blocks(_SCRAMBLING_KEY, np.array([first], np.uint64), second)[:, 0].tolist()
+        return cls(words[0] | words[1] << 32, words[2] | words[3] << 32)
 
     def blocks(self, numbers: np.ndarray) -> np.ndarray:
-        """The words of some blocks: Salmon et al., section 3.3.
+        """The words of some blocks.
 
         Parameters
         ----------
@@ -61,21 +60,7 @@ class Stream(NamedTuple):
         -------
         array of uint32, shape (n, 4)
         """
-        key = [np.uint64(word) for word in self.key]
-        words: list[Any] = [numbers & LOW, numbers >> HALF, *(np.uint64(word) for word in self.high)]
-        for _ in range(N_ROUNDS):
-            left, right = MULTIPLIERS[0] * words[0], MULTIPLIERS[1] * words[2]
-            words = [
-                (right >> HALF) ^ words[1] ^ key[0],
-                right & LOW,
-                (left >> HALF) ^ words[3] ^ key[1],
-                left & LOW,
-            ]
-            key = [(word + step) & LOW for word, step in zip(key, WEYL)]
-        out = np.empty((len(numbers), 4), np.uint32)
-        for i, word in enumerate(words):
-            out[:, i] = word
-        return out
+        return philox.blocks(self.key, numbers, self.high).T.astype(np.uint32, order="C")
 
 
 def uniform(seed: tuple[int, int], n: int, dtype: Any) -> np.ndarray:
@@ -129,7 +114,7 @@ def _uniform(words: np.ndarray, dtype: np.dtype) -> np.ndarray:
     if dtype == np.float32:
         return (words & np.uint32(0x7FFFFF)).astype(np.float32) * np.float32(2.0**-23)
     upper = (words[:, 0::2] & np.uint32(0xFFFFF)).astype(np.uint64)
-    return (upper << HALF | words[:, 1::2]) * 2.0**-52
+    return (upper << np.uint64(32) | words[:, 1::2]) * 2.0**-52
 
 
 def _normal(words: np.ndarray, dtype: np.dtype) -> np.ndarray:

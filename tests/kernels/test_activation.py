@@ -19,7 +19,7 @@ from layer_problems import (
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastml.kernels.activation_names import ALIASES, PARAMETERS
-from fastml.kernels.reference._philox import blocks
+from fastml.kernels.philox import blocks
 
 each_dtype = pytest.mark.parametrize("dtype", DTYPES)
 
@@ -272,6 +272,10 @@ def test_philox():
     for key, low, high, expected in [
         (0, 0, 0, [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]),
         (ones, ones, ones, [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD]),
+        (
+            *(0x299F31D0A4093822, 0x85A308D3243F6A88, 0x0370734413198A2E),
+            [0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1],
+        ),
     ]:
         assert blocks(key, np.array([low], np.uint64), high)[:, 0].tolist() == expected
 

@@ -7,7 +7,7 @@ from numba import cuda, float64
 
 from fastml.kernels.cuda._activation_formulas import FORMULAS
 from fastml.kernels.cuda._warp import device_function
-from fastml.kernels.philox_constants import GROUP, HALF, LOW, MULTIPLIERS, N_ROUNDS, WEYL
+from fastml.kernels.philox import GROUP, HALF, LOW, MULTIPLIERS, N_ROUNDS, WEYL
 
 FIRST_MULTIPLIER, SECOND_MULTIPLIER = MULTIPLIERS
 FIRST_STEP, SECOND_STEP = WEYL
@@ -55,7 +55,7 @@ def gradient_function(name):
 
 @device_function
 def _block(key, low, high):
-    """The four words of a Philox4x32-10 block (``fastml.kernels.reference._philox``)."""
+    """The four words of a Philox4x32-10 block (``fastml.kernels.philox``)."""
     k0, k1 = key & LOW, key >> HALF
     c0, c1, c2, c3 = low & LOW, low >> HALF, high & LOW, high >> HALF
     for _ in range(N_ROUNDS):

@@ -10,8 +10,8 @@ J. Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011 (Philox
 import numpy as np
 
 from fastml.kernels.activation_names import resolved
+from fastml.kernels.philox import words
 from fastml.kernels.reference._activation_formulas import FORMULAS
-from fastml.kernels.reference._philox import words
 
 __all__ = [
     "dropout",

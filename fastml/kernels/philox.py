@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from fastml.kernels.philox_constants import GROUP, HALF, LOW, MULTIPLIERS, N_ROUNDS, WEYL
+MULTIPLIERS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+WEYL = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
+LOW, HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
+N_ROUNDS = 10
+
+# Counters side by side: word w of counters 16 q .. 16 q + 15 are the elements 64 q + 16 w .. 64 q + 16 w + 15.
+GROUP = 16
 
 
 def blocks(key, low, high):
@@ -12,7 +18,7 @@ def blocks(key, low, high):
     ----------
     key : int
         64 bits.
-    low, high : array of uint64 of shape (n,), and int
+    low, high : array of uint64 of shape (n,), and int of 64 bits
         The halves of the 128-bit counter.
 
     Returns
@@ -20,8 +26,7 @@ def blocks(key, low, high):
     ndarray of uint64 below 2^32, shape (4, n)
     """
     k = [np.uint64(key & 0xFFFFFFFF), np.uint64(key >> 32)]
-    high = np.full_like(low, high)
-    c = [low & LOW, low >> HALF, high & LOW, high >> HALF]
+    c = [low & LOW, low >> HALF, np.uint64(high & 0xFFFFFFFF), np.uint64(high >> 32)]
     for _ in range(N_ROUNDS):
         first, second = MULTIPLIERS[0] * c[0], MULTIPLIERS[1] * c[2]
         c = [(second >> HALF) ^ c[1] ^ k[0], second & LOW, (first >> HALF) ^ c[3] ^ k[1], first & LOW]
