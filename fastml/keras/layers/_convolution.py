@@ -47,9 +47,7 @@ class Convolution(Layer):
     def _add_bias(self, n: int) -> None:
         self.bias = None
         if self.use_bias:
-            self.bias = self.add_weight(
-                (n,), self.bias_initializer, True, self.bias_regularizer, "bias", self.bias_constraint
-            )
+            self.bias = self._add_trained("bias", (n,))
 
     def _activation_nodes(self, input_shape: Any) -> list[backprop.Node]:
         shape: Any = self.compute_output_shape((None, *input_shape))[1:]
@@ -166,9 +164,7 @@ class _Conv(Convolution):
             )
         self.compute_output_shape(input_shape)
         shape = (*self.kernel_size, None if channels is None else channels // self.groups, self.filters)
-        self.kernel = self.add_weight(
-            shape, self.kernel_initializer, True, self.kernel_regularizer, "kernel", self.kernel_constraint
-        )
+        self.kernel = self._add_trained("kernel", shape)
         self._add_bias(self.filters)
         self.input_spec = InputSpec(min_ndim=self.rank + 2, axes={-1: channels})
 

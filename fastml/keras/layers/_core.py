@@ -171,24 +171,10 @@ class Dense(Layer):
         self.input_spec = InputSpec(min_ndim=2)
 
     def build(self, input_shape):
-        self.kernel = self.add_weight(
-            (input_shape[-1], self.units),
-            self.kernel_initializer,
-            True,
-            self.kernel_regularizer,
-            "kernel",
-            self.kernel_constraint,
-        )
+        self.kernel = self._add_trained("kernel", (input_shape[-1], self.units))
         self.bias = None
         if self.use_bias:
-            self.bias = self.add_weight(
-                (self.units,),
-                self.bias_initializer,
-                True,
-                self.bias_regularizer,
-                "bias",
-                self.bias_constraint,
-            )
+            self.bias = self._add_trained("bias", (self.units,))
         self.input_spec = InputSpec(min_ndim=2, axes={-1: input_shape[-1]})
 
     def compute_output_shape(self, input_shape):

@@ -86,14 +86,7 @@ class DepthwiseConv2D(_Depthwise):
         channels = input_shape[-1]
         self.compute_output_shape(input_shape)
         shape = (*self.kernel_size, channels, self.depth_multiplier)
-        self.kernel = self.add_weight(
-            shape,
-            self.depthwise_initializer,
-            True,
-            self.depthwise_regularizer,
-            "kernel",
-            self.depthwise_constraint,
-        )
+        self.kernel = self._add_trained("kernel", shape, "depthwise")
         self._add_bias(channels * self.depth_multiplier)
         self.input_spec = InputSpec(min_ndim=4, axes={-1: channels})
 
@@ -181,22 +174,10 @@ class SeparableConv2D(_Depthwise):
     def build(self, input_shape):
         channels = input_shape[-1]
         self.compute_output_shape(input_shape)
-        self.depthwise_kernel = self.add_weight(
-            (*self.kernel_size, channels, self.depth_multiplier),
-            self.depthwise_initializer,
-            True,
-            self.depthwise_regularizer,
-            "depthwise_kernel",
-            self.depthwise_constraint,
-        )
-        self.pointwise_kernel = self.add_weight(
-            (1, 1, channels * self.depth_multiplier, self.filters),
-            self.pointwise_initializer,
-            True,
-            self.pointwise_regularizer,
-            "pointwise_kernel",
-            self.pointwise_constraint,
-        )
+        depthwise = (*self.kernel_size, channels, self.depth_multiplier)
+        pointwise = (1, 1, channels * self.depth_multiplier, self.filters)
+        self.depthwise_kernel = self._add_trained("depthwise_kernel", depthwise, "depthwise")
+        self.pointwise_kernel = self._add_trained("pointwise_kernel", pointwise, "pointwise")
         self._add_bias(self.filters)
         self.input_spec = InputSpec(min_ndim=4, axes={-1: channels})
 

@@ -297,6 +297,23 @@ class Layer:
         self._weights.append(variable)
         return variable
 
+    def _add_trained(
+        self, name: str, shape: Sequence[int | None], prefix: str | None = None
+    ) -> LayerVariable:
+        """Make a variable of what the layer has under its name: ``kernel_initializer`` and so on.
+
+        Parameters
+        ----------
+        name : str
+        shape : sequence of int
+        prefix : str, default=None
+            What these attributes begin with, where that is not the name.
+        """
+        initializer, regularizer, constraint = (
+            getattr(self, f"{prefix or name}_{kind}") for kind in ("initializer", "regularizer", "constraint")
+        )
+        return self.add_weight(shape, initializer, True, regularizer, name, constraint)
+
     # Variables
 
     @property

@@ -37,13 +37,9 @@ class _Normalization(Layer):
 
     def _add_scale(self, shape):
         if self.scale:
-            self.gamma = self.add_weight(
-                shape, self.gamma_initializer, True, self.gamma_regularizer, "gamma", self.gamma_constraint
-            )
+            self.gamma = self._add_trained("gamma", shape)
         if self.center:
-            self.beta = self.add_weight(
-                shape, self.beta_initializer, True, self.beta_regularizer, "beta", self.beta_constraint
-            )
+            self.beta = self._add_trained("beta", shape)
 
     def _scale_parameters(self) -> tuple[Any, Any]:
         gamma, beta = (None if v is None else v.parameter for v in (self.gamma, self.beta))
