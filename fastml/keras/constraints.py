@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from fastml.keras._naming import to_snake_case
+from fastml.keras._naming import by_name
 from fastml.keras._serialization import Names, public, serialize_keras_object
 from fastml.keras.config import epsilon
 
@@ -141,14 +141,7 @@ class MinMaxNorm(_OfNorm):
 
 
 max_norm, non_neg, unit_norm, min_max_norm = MaxNorm, NonNeg, UnitNorm, MinMaxNorm
-_CLASSES = (Constraint, MaxNorm, MinMaxNorm, NonNeg, UnitNorm)
-_NAMES = Names(
-    "constraint",
-    {
-        **{cls.__name__: cls for cls in _CLASSES},
-        **{to_snake_case(cls.__name__): cls for cls in _CLASSES},
-    },
-)
+_NAMES = Names("constraint", by_name((Constraint, MaxNorm, MinMaxNorm, NonNeg, UnitNorm)))
 
 
 def get(identifier: Any) -> Any:

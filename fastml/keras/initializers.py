@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastml.keras import random
-from fastml.keras._naming import to_snake_case
+from fastml.keras._naming import by_name
 from fastml.keras._serialization import (
     Names,
     deserialize_keras_object,
@@ -38,11 +38,11 @@ class Initializer:
 
 
 def _initializer(cls: type) -> type:
-    _CLASSES[cls.__name__] = cls
+    _CLASSES.append(cls)
     return public("keras.initializers")(cls)
 
 
-_CLASSES: dict[str, type] = {}
+_CLASSES: list[type] = []
 
 
 @_initializer
@@ -303,8 +303,7 @@ def compute_fans(shape: Any, input_axes: Any = None, output_axes: Any = None) ->
 _NAMES = Names(
     "initializer",
     {
-        **_CLASSES,
-        **{to_snake_case(name): cls for name, cls in _CLASSES.items()},
+        **by_name(_CLASSES),
         "IdentityInitializer": Identity,
         "OrthogonalInitializer": Orthogonal,
         "normal": RandomNormal,

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fastml.keras._naming import to_snake_case
+from fastml.keras._naming import by_name
 from fastml.keras._serialization import Names, public, serialize_keras_object
 from fastml.solvers.backprop import ElasticNet, Penalty
 from fastml.solvers.backprop import Orthogonal as _Orthogonal
@@ -113,17 +113,7 @@ def _checked(value: Any, name: str) -> float:
 
 
 l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
-_CLASSES = (L1, L2, L1L2, OrthogonalRegularizer)
-_NAMES = Names(
-    "regularizer",
-    {
-        **{cls.__name__: cls for cls in _CLASSES},
-        **{to_snake_case(cls.__name__): cls for cls in _CLASSES},
-        "l1": L1,
-        "l2": L2,
-        "l1_l2": L1L2,
-    },
-)
+_NAMES = Names("regularizer", {**by_name((L1, L2, L1L2, OrthogonalRegularizer)), "l1_l2": L1L2})
 
 
 def get(identifier: Any) -> Any:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from fastml.keras import losses as _losses_package
-from fastml.keras._naming import to_snake_case
+from fastml.keras._naming import by_name
 from fastml.keras._serialization import Names, serialize_keras_object
 from fastml.keras.losses import (
     binary_crossentropy,
@@ -123,9 +123,7 @@ __all__ = [
     "top_k_categorical_accuracy",
 ]
 
-_CLASSES = {
-    name: value for name, value in globals().items() if isinstance(value, type) and issubclass(value, Metric)
-}
+_CLASSES = [value for value in globals().values() if isinstance(value, type) and issubclass(value, Metric)]
 _ALIASES = {
     "bce": BinaryCrossentropy,
     "mse": MeanSquaredError,
@@ -138,8 +136,7 @@ _NAMES = Names(
     "metric",
     {
         **{name: getattr(_losses_package, name) for name in ("huber", "log_cosh", "kl_divergence")},
-        **_CLASSES,
-        **{to_snake_case(name): cls for name, cls in _CLASSES.items()},
+        **by_name(_CLASSES),
         **_ALIASES,
         **{name.upper(): cls for name, cls in _ALIASES.items()},
     },
