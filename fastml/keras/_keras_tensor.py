@@ -4,6 +4,12 @@ from typing import Any, NoReturn
 
 from fastml.keras._naming import auto_name
 
+ONLY_SEQUENTIAL = (
+    "fastml.keras has Sequential models only: nothing can be computed with a KerasTensor, nor a model be made of some. "
+    "Put layers into a Sequential model; Sequential(model.layers[:k]) has the first k layers of a model, and shares "
+    "their weights."
+)
+
 
 class KerasTensor:
     """The input or output of a layer, as ``layer.output`` and ``model.inputs`` have it.
@@ -54,17 +60,10 @@ class KerasTensor:
         raise TypeError("A symbolic KerasTensor cannot be used as a boolean.")
 
     def _is_not_computed_with(self, *_: Any) -> NoReturn:
-        raise NotImplementedError(ONLY_SEQUENTIAL + f" Received: {self}")
+        raise NotImplementedError(f"{ONLY_SEQUENTIAL} Received: {self}")
 
     __iter__ = __getitem__ = _is_not_computed_with
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _is_not_computed_with
     __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _is_not_computed_with
     __pow__ = __rpow__ = __matmul__ = __rmatmul__ = __neg__ = __abs__ = _is_not_computed_with
     __lt__ = __le__ = __gt__ = __ge__ = _is_not_computed_with
-
-
-ONLY_SEQUENTIAL = (
-    "fastml.keras has Sequential models only: nothing can be computed with a KerasTensor, nor a model be made of some. "
-    "Put layers into a Sequential model; Sequential(model.layers[:k]) has the first k layers of a model, and shares "
-    "their weights."
-)

@@ -274,6 +274,9 @@ def test_slopes(name, arguments, values, slopes):
 @pytest.mark.parametrize("arguments", [{}, {"max_value": 6.0}, {"threshold": 0.7}])
 def test_relu_has_no_negative_zeros(arguments):
     assert not np.signbit(activations.relu(X, **arguments)).any()
+
+
+def test_soft_shrink_has_no_negative_zeros():
     assert not np.signbit(activations.soft_shrink(X[4:8])).any()
 
 

@@ -79,7 +79,7 @@ def test_names_count_up():
     assert [KerasTensor((None, 3)).name for _ in range(2)] == ["keras_tensor", "keras_tensor_1"]
 
 
-def test_models_pickle_and_compare():
+def test_they_pickle():
     again = pickle.loads(pickle.dumps(images()))
     assert again.layers[0].output.shape == (None, 4, 3, 4)
     assert pickle.loads(pickle.dumps(images().output)).shape == (None, 3)

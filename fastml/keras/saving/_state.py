@@ -147,7 +147,7 @@ def restore_generators(model: Any, generators: Any) -> None:
 
 def _restore_global_generators(generators: Any) -> None:
     shuffling_generator().state.assign(seed_and_counter(generators["shuffling"]))
-    _restore_unseeded(generators.get("unseeded"))
+    _restore_unseeded(generators.get("unseeded"))  # which older files lack
     version, words, gauss = generators["python"]
     random.setstate((version, tuple(words), gauss))
     name, words, *rest = generators["numpy"]

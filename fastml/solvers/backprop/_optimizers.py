@@ -72,7 +72,6 @@ class Optimizer:
     ):
         self.weight_decay, self.clipping = weight_decay, clipping or Clipping()
         self.accumulation, self.averaging = accumulation, averaging
-        self._own_state_names = self.state_names
         if averaging is not None:
             self.state_names += (AVERAGE,)
         if accumulation is not None:
@@ -125,7 +124,7 @@ class Optimizer:
         return self._network.part(self.state[name], parameter)
 
     def _initial(self, name: str) -> float:
-        return self.initial_state if name in self._own_state_names else 0.0
+        return 0.0 if name in (AVERAGE, ACCUMULATOR) else self.initial_state
 
     @property
     def n_updates(self) -> int:
