@@ -22,7 +22,7 @@
 
 /* Rows forward, vectors backward, that a tile takes of a panel of so many columns: their sums, themselves and
    one more vector fit the registers. One column's sums follow on each other by the time that a multiply-add
-   takes: there eight at once. */
+   takes: there eight at once, which take X from memory. */
 #define TALLEST 8
 INLINE int glm_tall(ptrdiff_t width) { return width == 1 ? TALLEST : width <= 6 && VEC_BYTES == 64 ? 4 : 2; }
 
@@ -196,6 +196,8 @@ INLINE void OF(backward_panel, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t 
     }
     for (; j + tall * LANES <= n_features; j += tall * LANES, sums += tall * LANES)
         BACKWARD(j, LANES, tall, WHOLE_VECTOR);
+    /* What is left, in one tile, the last vector in part or whole. `tall` is a constant: of the cases, those
+       that cannot be are not compiled. */
 #define REST(n_vectors)                                                                                      \
     case n_vectors:                                                                                          \
         if (n_vectors <= tall)                                                                               \

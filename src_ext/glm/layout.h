@@ -126,10 +126,10 @@ INLINE glm_share glm_share_at(const glm_job *job, const glm_layout *layout, int 
     return parts;
 }
 
-/* The panels of a chunk of n columns: as few as may be of `most` at most, of even widths. */
+/* How many panels of at most `most` columns a chunk of n columns makes. */
 INLINE ptrdiff_t glm_panels(ptrdiff_t n, ptrdiff_t most) { return (n + most - 1) / most; }
 
-/* Where panel p of n_panels begins. */
+/* Where panel p of n_panels begins: widths differ by one at most. */
 INLINE ptrdiff_t glm_panel(ptrdiff_t n, ptrdiff_t n_panels, ptrdiff_t p) { return n * p / n_panels; }
 
 #endif

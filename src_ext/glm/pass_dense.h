@@ -11,7 +11,7 @@ static size_t OF(dense_bytes, KIND)(const glm_job *job) {
     return layout.packed_bytes + (size_t)job->n_shares * layout.share_bytes;
 }
 
-/* Panel by panel of each chunk: vector by vector of features, the columns' beside each other. */
+/* Forward panel by panel of each chunk: vector by vector of features, the columns' beside each other. */
 static void OF(dense_pack, KIND)(const glm_job *job) {
     const glm_layout layout = OF(dense_layout, KIND)(job);
     const ptrdiff_t n_features = job->x.n_features;
@@ -52,7 +52,7 @@ static void OF(dense_run, KIND)(const glm_job *job, int share) {
                                  (job->gradient ? glm_panels(layout.n_columns, BACKWARD_COLUMNS) : 0);
     const int tall =
         glm_tall(glm_smaller(layout.chunk_columns, forward_brings ? FORWARD_COLUMNS : BACKWARD_COLUMNS));
-    const int lines = (int)(1 + (tall * VEC_BYTES / 64 - 1) / glm_larger(1, n_readings));
+    const int lines = (int)(1 + (tall * VEC_BYTES - 1) / (64 * glm_larger(1, n_readings)));
     memset(parts.sums, 0, (size_t)((char *)parts.margins - (char *)parts.sums));
     for (ptrdiff_t i = first_row; i < end; i += layout.block_rows) {
         const REAL *x = (const REAL *)job->x.data + i * n_features;
