@@ -145,6 +145,14 @@ def test_a_constraint_of_a_user_s_own(tmp_path):
         keras.models.load_model(path)
 
 
+def test_a_constraint_of_another_shape():
+    """Keras' variables refuse it, rather than spread one row over all."""
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2, kernel_constraint=lambda w: w[:1])])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=r"A constraint gave an array of shape \(1, 2\) .* \(3, 2\)"):
+        model.fit(np.ones((4, 3), np.float32), np.ones((4, 2), np.float32), verbose=0)
+
+
 @pytest.mark.parametrize(
     "constraint", [MaxNorm(3, axis=[0, 1, 2]), NonNeg(), UnitNorm(1), MinMaxNorm(0.1, rate=0.2)]
 )

@@ -1,5 +1,7 @@
 """Batches, steps and epochs: how many, which, and what is no number of them."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from three_classes import classifier, flat_weights, problem, quietly
@@ -100,6 +102,20 @@ def test_a_spent_generator_ends_training(steps):
     assert history.epoch == list(range(done))
     assert len(history.history["loss"]) == done
     assert min(history.history["loss"]) > 0
+
+
+def test_the_warning_names_the_line_of_the_caller():
+    X, y = problem()
+    calls = [
+        lambda: quietly(classifier(), iter([(X, y)]), epochs=2),
+        lambda: quietly(classifier(), iter([(X, y)]), steps_per_epoch=2),
+        lambda: classifier().evaluate(iter([(X, y)]), steps=2, verbose=0),
+    ]
+    for call in calls:
+        with pytest.warns(UserWarning, match="ran out of data") as warned:
+            call()
+        package = str(Path(keras.__file__).parent)
+        assert not any(warning.filename.startswith(package) for warning in warned)
 
 
 def test_spent_validation_data_measure_nothing():

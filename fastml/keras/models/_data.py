@@ -1,6 +1,7 @@
 """What ``fit``, ``evaluate`` and ``predict`` are given, as batches."""
 
 import math
+import sys
 import types
 import warnings
 from collections.abc import Generator, Iterable, Iterator
@@ -277,8 +278,16 @@ def warn_of_no_data(consequence: str) -> None:
     warnings.warn(
         f"Your input ran out of data; {consequence}. Make sure that your dataset or generator can generate at least "
         "`steps_per_epoch * epochs` batches.",
-        stacklevel=5,
+        stacklevel=_level_of_caller(),
     )
+
+
+def _level_of_caller() -> int:
+    """The `stacklevel` of the first frame outside this package, for who calls this: how deep it lies differs."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("fastml."):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 class Epochs:

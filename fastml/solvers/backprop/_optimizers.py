@@ -197,7 +197,12 @@ class Optimizer:
 
 
 def _project(constraint: Callable[[Any], Any], value: Any, out: Any) -> None:
-    out[...] = constraint(value)
+    projected = np.asarray(constraint(value))
+    if projected.shape != out.shape:
+        raise ValueError(
+            f"A constraint gave an array of shape {projected.shape} for weights of shape {out.shape}."
+        )
+    out[...] = projected
 
 
 def _spans(network: "Network", by_decay: bool) -> list[tuple[bool, slice]]:
