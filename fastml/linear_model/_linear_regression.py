@@ -92,6 +92,7 @@ class LinearRegression(DeviceRegressorPrediction, _SklearnLinearRegression):
                 accept_sparse=False if self.positive else "csr",
                 several_targets=True,
                 numeric_targets=True,
+                numeric_rows=True,
             )
             targets = regression_targets(y)
             weight = row_weights(sample_weight, X)
