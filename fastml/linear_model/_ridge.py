@@ -165,9 +165,9 @@ class Ridge(DeviceRegressorPrediction, RidgeFit, _SklearnRidge):
     solver : {"auto", "svd", "cholesky", "lsqr", "sparse_cg", "sag", "saga", "lbfgs", "gd", "agd"}, default="auto"
         "cholesky" sums up products of features in one pass over X, and solves the normal equations; where their matrix
         is singular to X's precision, "svd" takes over, and ``solver_`` says so. "svd" works on a triangular
-        factor of X made block by block, "lsqr" on that or, of up to 16 MiB in float64, on a copy. "gd" is gradient
-        descent, "agd" Nesterov's, both with a line search. "auto" is "cholesky", "sparse_cg" for sparse X, "lbfgs" for
-        positive coefficients.
+        factor of X made block by block, "lsqr" on X itself, on a copy of up to 16 MiB in float64, or for many targets
+        on that factor. "gd" is gradient descent, "agd" Nesterov's, both with a line search. "auto" is "cholesky",
+        "sparse_cg" for sparse X, "lbfgs" for positive coefficients.
     positive : bool, default=False
         Coefficients >= 0, by "lbfgs", "gd" or "agd".
     random_state : int, RandomState or None, default=None

@@ -185,7 +185,6 @@ def test_balanced_classes_of_which_one_weighs_nothing(solver, y, lost):
             warnings.simplefilter("ignore", ConvergenceWarning)
             balanced.fit(X, y, sample_weight=weight)
             estimator.set_params(class_weight=of_class).fit(X, y, sample_weight=weight)
-        assert lost not in balanced.predict(X[weight > 0.0])
         assert_allclose(balanced.coef_, estimator.coef_, rtol=1e-6, atol=1e-9)
 
 

@@ -13,7 +13,7 @@ from fastml.solvers.least_squares._cholesky import (
 from fastml.solvers.least_squares._conjugate_gradient import solve as conjugate_gradient
 from fastml.solvers.least_squares._conjugate_gradient import solve_passes
 from fastml.solvers.least_squares._leave_one_out import LeaveOneOut, leave_one_out
-from fastml.solvers.least_squares._lsqr_passes import is_few, solve_lsqr_passes
+from fastml.solvers.least_squares._lsqr_passes import passes_pay, solve_lsqr_passes
 from fastml.solvers.least_squares._moments import Moments, centred, moments, raw_moments, sample_mean
 from fastml.solvers.least_squares._orthogonal import Factors, factors, solve_lsqr, solve_svd
 from fastml.solvers.least_squares._positive import solve_nnls, solve_positive
@@ -29,9 +29,9 @@ __all__ = [
     "dual_coefficients",
     "dual_gram",
     "factors",
-    "is_few",
     "leave_one_out",
     "moments",
+    "passes_pay",
     "pseudo_inverse",
     "raw_moments",
     "sample_mean",
