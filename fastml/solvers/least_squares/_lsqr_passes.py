@@ -28,12 +28,16 @@ PASS_BYTES = 2**20
 FLOAT32_ROWS = 4096
 
 
+def is_few(rows: Rows) -> bool:
+    """Whether rows are so few that a copy in float64 is made."""
+    return 8 * rows.shape[0] * rows.shape[1] <= FEW_BYTES
+
+
 def passes_pay(rows: Rows) -> bool:
     """Whether LSQR is to go over the rows rather than over their factor, which all targets share."""
-    is_few = 8 * rows.shape[0] * rows.shape[1] <= FEW_BYTES
     return (
         isinstance(rows.data.X, CSR)
-        or is_few
+        or is_few(rows)
         or rows.n_targets == 1
         or rows.n_targets * PASSES <= FACTORISATION + min(rows.shape) / 2
     )
@@ -87,8 +91,8 @@ def _operator(rows: Rows, mean: np.ndarray, tol: float) -> Any:
     X = rows.data.X
     if isinstance(X, CSR):
         return centred_operator(rows, mean)
-    if 8 * X.size <= FEW_BYTES:
-        return _centred_copy(rows, mean)
+    if is_few(rows):
+        return centred_copy(rows, mean)
     rounding = float(np.finfo(X.dtype).eps)
     if rounding * _relative_mean(rows, mean) <= ROUNDING * tol:
         return _dense_operator(rows, mean, np.zeros(len(mean), X.dtype))
@@ -106,7 +110,8 @@ def _relative_mean(rows: Rows, mean: np.ndarray) -> float:
 
 
 @np.errstate(over="ignore", invalid="ignore")  # what is not finite is looked for at the end
-def _centred_copy(rows: Rows, mean: np.ndarray) -> np.ndarray:
+def centred_copy(rows: Rows, mean: np.ndarray) -> np.ndarray:
+    """Dense centred and weighted rows in float64; ValueError if they are not finite."""
     copy = rows.data.X.astype(np.float64)
     copy -= mean
     if rows.data.weight is not None:
