@@ -32,6 +32,7 @@ def check_X_y(
     accept_sparse: Any = "csr",
     several_targets: bool = False,
     numeric_targets: bool = False,
+    numeric_rows: bool = False,
 ) -> Any:
     """Validate the input of ``fit`` as scikit-learn does, but for the search for NaN and inf in X.
 
@@ -54,6 +55,8 @@ def check_X_y(
         Whether y may be a matrix.
     numeric_targets : bool, default=False
         Whether y is to be numbers.
+    numeric_rows : bool, default=False
+        Whether strings in X are refused even where they spell numbers, as some of scikit-learn's estimators do.
 
     Returns
     -------
@@ -79,7 +82,7 @@ def check_X_y(
         X,
         y,
         accept_sparse=accept_sparse,
-        dtype=[np.float64, np.float32],
+        dtype="numeric" if numeric_rows else [np.float64, np.float32],
         order="C",
         accept_large_sparse=large_sparse,
         ensure_all_finite=finite,
@@ -87,10 +90,12 @@ def check_X_y(
         **({"multi_output": True} if several_targets else {}),
         **({"y_numeric": True} if numeric_targets else {}),
     )
-    X = checked[0] if isinstance(checked, tuple) else checked
+    X = checked if alone else checked[0]
     if X.shape[0] > MAX_ROWS:
         raise ValueError(f"X has {X.shape[0]} rows; at most {MAX_ROWS} are supported.")
-    return checked
+    if X.dtype not in _FLOATS:  # "numeric" keeps integers
+        X = X.astype(np.float64)
+    return X if alone else (X, checked[1])
 
 
 def _is_plain(X: Any, finite: bool) -> bool:

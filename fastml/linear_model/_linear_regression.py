@@ -18,15 +18,15 @@ from fastml.solvers.least_squares import Rows
 class LinearRegression(DeviceRegressorPrediction, _SklearnLinearRegression):
     """Ordinary least squares.
 
-    scikit-learn's estimator of this name, with its parameters and attributes. Dense rows are factorised orthogonally
-    block by block, and the triangle that remains is decomposed into singular values: as exact as a decomposition of X,
-    of which no copy is made.
+    scikit-learn's estimator of this name, with its parameters and attributes. Dense rows are decomposed in float64: up
+    to 16 MiB of them in a copy, by LAPACK's gelsd as in scikit-learn, more by way of the triangle of an orthogonal
+    factorisation block by block, which is as exact.
 
     Parameters
     ----------
     fit_intercept : bool, default=True
     copy_X : bool, default=True
-        X is never copied. If False, dense X is centred in place, as scikit-learn does then.
+        X is not copied where it is large. If False, dense X is centred in place, as scikit-learn does then.
     tol : float, default=1e-6
         Dense X: singular values below this share of the largest are taken for 0. Sparse X: LSQR's ``atol`` and
         ``btol``.
@@ -92,6 +92,7 @@ class LinearRegression(DeviceRegressorPrediction, _SklearnLinearRegression):
                 accept_sparse=False if self.positive else "csr",
                 several_targets=True,
                 numeric_targets=True,
+                numeric_rows=True,
             )
             targets = regression_targets(y)
             weight = row_weights(sample_weight, X)
@@ -121,11 +122,11 @@ class LinearRegression(DeviceRegressorPrediction, _SklearnLinearRegression):
                 rows, mean, target_mean, no_penalty, self.tol, max_iter=None
             )
             return coef, target_mean - coef @ mean
-        factored = least_squares.factors(rows)
         if self.positive:
+            factored = least_squares.factors(rows)
             coef = least_squares.solve_nnls(rows, factored)
-        else:
-            coef, singular = least_squares.solve_svd(rows, factored, no_penalty, self.tol)
-            self.rank_ = int((singular > self.tol * singular.max(initial=0.0)).sum())
-            self.singular_ = singular.astype(dtype)
-        return coef, factored.target_mean - coef @ factored.mean
+            return coef, factored.target_mean - coef @ factored.mean
+        found = least_squares.solve_least_norm(rows, self.tol)
+        self.rank_ = int((found.singular > self.tol * found.singular.max(initial=0.0)).sum())
+        self.singular_ = found.singular.astype(dtype)
+        return found.coef, found.target_mean - found.coef @ found.mean

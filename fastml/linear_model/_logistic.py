@@ -193,5 +193,15 @@ def class_weighted(X, y, codes, classes, class_weight, sample_weight) -> np.ndar
         return row_weights(sample_weight, X, allow_negative=True)  # as in scikit-learn
     if isinstance(sample_weight, numbers.Real):  # "balanced" adds up the classes' rows of it
         sample_weight = np.full(X.shape[0], sample_weight)
-    of_class = compute_class_weight(class_weight, classes=classes, y=y, sample_weight=sample_weight)
+    of_class = class_weights(class_weight, classes, y, sample_weight)
     return row_weights(sample_weight, X, of_class[codes], allow_negative=True)
+
+
+def class_weights(class_weight, classes, y, sample_weight) -> np.ndarray:
+    """The weight of each class."""
+    if class_weight != "balanced":
+        return compute_class_weight(class_weight, classes=classes, y=y, sample_weight=sample_weight)
+    with np.errstate(divide="ignore"):
+        weights = compute_class_weight(class_weight, classes=classes, y=y, sample_weight=sample_weight)
+    # That of a class whose rows weigh nothing is infinite: all that it is multiplied by are zeros.
+    return np.where(np.isinf(weights), 1.0, weights)

@@ -6,7 +6,6 @@ import numpy as np
 from sklearn.base import _fit_context
 from sklearn.linear_model._logistic import LogisticRegressionCV as _SklearnLogisticRegressionCV
 from sklearn.model_selection import check_cv
-from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metadata_routing import (
     _manual_routing,
@@ -21,7 +20,7 @@ from fastml._validation import check_X_y, unchanged_on_error
 from fastml.linear_model._device_prediction import DeviceClassifierPrediction
 from fastml.linear_model._glm_data import device_for, finite_rows, glm_data
 from fastml.linear_model._labels import distinct_labels, label_codes
-from fastml.linear_model._logistic import INT32_SOLVERS, class_weighted
+from fastml.linear_model._logistic import INT32_SOLVERS, class_weighted, class_weights
 from fastml.linear_model._logistic_fit import (
     Path,
     fit_paths,
@@ -219,9 +218,7 @@ class LogisticRegressionCV(DeviceClassifierPrediction, _SklearnLogisticRegressio
                 f"classes={self.classes_} but key={class_weight.keys()}"
             )
         if class_weight == "balanced":
-            of_class = compute_class_weight(
-                class_weight, classes=self.classes_, y=y, sample_weight=sample_weight
-            )
+            of_class = class_weights(class_weight, self.classes_, y, sample_weight)
             class_weight = dict(zip(self.classes_, of_class))
         codes = label_codes(y, self.classes_)
         whole = class_weighted(X, y, codes, self.classes_, class_weight, sample_weight)

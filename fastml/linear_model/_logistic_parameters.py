@@ -74,7 +74,8 @@ def grid_of(estimator: Any) -> Grid:
     Raises
     ------
     ValueError
-        With scikit-learn's wording, if the solver does not take the penalty, or for shares of l1 outside [0, 1].
+        With scikit-learn's wording, if the solver does not take the penalty, or for shares of l1 outside [0, 1]; for
+        a grid of nothing.
     """
     l1_ratios = _grid_l1_ratios(estimator)
     name = _grid_penalty(estimator, l1_ratios)
@@ -101,6 +102,11 @@ def grid_of(estimator: Any) -> Grid:
     elif l1_ratios is not None and estimator.penalty != "deprecated":
         _warn(f"l1_ratios parameter is only used when penalty is 'elasticnet'. Got (penalty={name})")
     Cs = np.logspace(-4, 4, estimator.Cs) if isinstance(estimator.Cs, numbers.Integral) else estimator.Cs
+    for parameter, values in (("Cs", Cs), ("l1_ratios", l1_ratios)):
+        if values is not None and np.size(values) == 0:
+            raise ValueError(
+                f"{parameter} must hold one value at least; got {getattr(estimator, parameter)!r}."
+            )
     return Grid(name, np.asarray(Cs), l1_ratios, scoring, bool(legacy))
 
 

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import _fit_context
 from sklearn.linear_model._ridge import Ridge as _SklearnRidge
 from sklearn.linear_model._ridge import RidgeClassifier as _SklearnRidgeClassifier
@@ -45,7 +46,17 @@ class Targets(NamedTuple):
 
 
 def regression_targets(y: np.ndarray) -> Targets:
-    """Targets of a validated y."""
+    """Targets of a validated y.
+
+    Raises
+    ------
+    TypeError
+        With scikit-learn's wording, if y is sparse, which its validation of several targets lets through.
+    """
+    if sparse.issparse(y):
+        raise TypeError(
+            "Sparse data was passed, but dense data is required. Use '.toarray()' to convert to a dense numpy array."
+        )
     if y.ndim == 1:
         return Targets(np.ascontiguousarray(y, dtype=np.float64)[None], 1, 1)
     return Targets(np.ascontiguousarray(y.T, dtype=np.float64), y.shape[1], 2)
@@ -154,9 +165,9 @@ class Ridge(DeviceRegressorPrediction, RidgeFit, _SklearnRidge):
     solver : {"auto", "svd", "cholesky", "lsqr", "sparse_cg", "sag", "saga", "lbfgs", "gd", "agd"}, default="auto"
         "cholesky" sums up products of features in one pass over X, and solves the normal equations; where their matrix
         is singular to X's precision, "svd" takes over, and ``solver_`` says so. "svd" works on a triangular
-        factor of X made block by block, "lsqr" on that or, of up to 16 MiB in float64, on a copy. "gd" is gradient
-        descent, "agd" Nesterov's, both with a line search. "auto" is "cholesky", "sparse_cg" for sparse X, "lbfgs" for
-        positive coefficients.
+        factor of X made block by block, "lsqr" on X itself, on a copy of up to 16 MiB in float64, or for many targets
+        on that factor. "gd" is gradient descent, "agd" Nesterov's, both with a line search. "auto" is "cholesky",
+        "sparse_cg" for sparse X, "lbfgs" for positive coefficients.
     positive : bool, default=False
         Coefficients >= 0, by "lbfgs", "gd" or "agd".
     random_state : int, RandomState or None, default=None
@@ -236,6 +247,8 @@ def classification_targets(estimator: Any, y: np.ndarray) -> Targets:
     binarizer = LabelBinarizer(pos_label=1, neg_label=-1)
     estimator._label_binarizer = binarizer
     classes = np.unique(y) if y.ndim == 1 and y.dtype.kind in "biufSU" else np.empty(0)
+    if classes.dtype.kind in "SU":  # no wider than the longest label, as scikit-learn's
+        classes = np.array(classes.tolist())
     is_plain = classes.dtype.kind in "biuSU" or (classes % 1.0 == 0.0).all()
     if is_plain and len(classes) >= 2 and 2 * len(classes) <= len(y):
         binarizer.y_type_ = "binary" if len(classes) == 2 else "multiclass"
@@ -316,7 +329,7 @@ class RidgeClassifier(DeviceClassifierPrediction, RidgeFit, _SklearnRidgeClassif
             For invalid input, or a solver that cannot do with it.
         """
         with unchanged_on_error(self):
-            X, y = check_X_y(self, X, y, reset=True, several_targets=True)
+            X, y = check_X_y(self, X, y, reset=True, several_targets=True, numeric_rows=True)
             targets = classification_targets(self, y)
             self._learn(X, targets, classification_weights(self, X, y, sample_weight))
         return self

@@ -76,6 +76,8 @@ class RidgeCVFit:
         )
         alphas = self.alphas
         if isinstance(alphas, np.ndarray | list | tuple) and np.ndim(alphas) > 0:
+            if len(alphas) == 0:
+                raise ValueError(f"alphas must hold one penalty at least; got {alphas!r}.")
             several = len(alphas) > 1
             for k, alpha in enumerate(alphas):
                 check(alpha, f"alphas[{k}]" if several else "alphas")
@@ -310,7 +312,7 @@ class RidgeClassifierCV(RidgeCVFit, DeviceClassifierPrediction, _SklearnRidgeCla
         """
         _raise_for_params(params, self, "fit")
         with unchanged_on_error(self):
-            X, y = check_X_y(self, X, y, reset=True, several_targets=True)
+            X, y = check_X_y(self, X, y, reset=True, several_targets=True, numeric_rows=True)
             vars(self).pop("cv_results_", None)
             targets = classification_targets(self, y)
             weight = classification_weights(self, X, y, sample_weight)

@@ -224,7 +224,7 @@ def _svd(rows: Rows, settings: Settings) -> Fitted:
 
 
 def _lsqr(rows: Rows, settings: Settings) -> Fitted:
-    if isinstance(rows.data.X, CSR) or least_squares.is_few(rows):
+    if least_squares.passes_pay(rows):
         mean, target_mean = rows.means()
         coef, n_iter = least_squares.solve_lsqr_passes(
             rows, mean, target_mean, settings.alphas, settings.tol, settings.max_iter

@@ -88,7 +88,7 @@ class ClassifierFit(DeviceClassifierPrediction, StochasticGradientDescent):
             weights = [{"positive_class": 1, "weight_pos": class_weight[1], "weight_neg": class_weight[0]}]
         else:
             weights = [{"positive_class": k, "weight_pos": class_weight[k]} for k in range(n_classes)]
-        seed, validation = self._draw(X, labels, sample_weight, n_classes)
+        seed, validation = self._draw(X, y, labels, sample_weight, n_classes)
         hyperparameters = [self._hyperparameters(**model) for model in weights]
         solution = self._solve(
             X, labels, sample_weight, hyperparameters, start, max_iter, seed, validation, n_classes
@@ -115,24 +115,28 @@ class ClassifierFit(DeviceClassifierPrediction, StochasticGradientDescent):
             )
         return labels
 
-    def _draw(self, X, labels, sample_weight, n_classes):
+    def _draw(self, X, y, labels, sample_weight, n_classes):
         """Seed of the permutations, and rows to hold out: drawn in the order in which scikit-learn draws."""
         random_state = check_random_state(self.random_state)
         if n_classes == 2:
             random_state.randint(1, MAX_SEED)  # scikit-learn's data set takes one
-            validation = self._validation(X, labels, sample_weight, n_classes)
+            validation = self._validation(X, y, labels, sample_weight, n_classes)
         else:
-            validation = self._validation(X, labels, sample_weight, n_classes)
+            validation = self._validation(X, y, labels, sample_weight, n_classes)
             # scikit-learn seeds each one-vs-rest problem; all of ours share the first one's permutations.
             random_state = np.random.RandomState(random_state.randint(MAX_SEED, size=n_classes)[0])
             random_state.randint(1, MAX_SEED)
         return self._permutation_seed(random_state), validation
 
-    def _validation(self, X, labels, sample_weight, n_classes):
+    def _validation(self, X, y, labels, sample_weight, n_classes):
         if not self.early_stopping:
             return None
         mask = np.ones(X.shape[0], bool) if sample_weight is None else sample_weight > 0
-        held_out = self._make_validation_split(labels, sample_mask=mask)
+        try:
+            held_out = self._make_validation_split(labels, sample_mask=mask)
+        except ValueError:  # again, so that it names the class that has too few rows and not its code
+            self._make_validation_split(y, sample_mask=mask)
+            raise
         X_val, labels_val = rows_on_host(X, held_out), labels[held_out]
         weights = None if sample_weight is None else sample_weight[held_out]
 

@@ -150,6 +150,10 @@ def _interpolated(
         quadratic = x.step + 0.5 * (t.step - x.step) * _ratio(
             x.slope, (x.value - t.value) / (t.step - x.step) + x.slope
         )
+        # Where the trial's slope is 1e16 times x's, no digit is left of how far the cubic is from x; the quadratic has
+        # all of them.
+        if (cubic - x.step) * (t.step - x.step) <= 0.0:
+            return quadratic, True
         closer = abs(cubic - x.step) < abs(quadratic - x.step)
         return (cubic if closer else cubic + 0.5 * (quadratic - cubic)), True
     if t.slope * x.slope < 0.0:  # case 2: likewise, the slope has changed sign

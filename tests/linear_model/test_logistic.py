@@ -269,3 +269,17 @@ def test_sample_weight_may_be_a_number(class_weight):
     ours = LogisticRegression(**settings).fit(X, CLASSES[3], 2.5)
     theirs = sklearn.linear_model.LogisticRegression(**settings).fit(X, CLASSES[3], 2.5)
     assert_allclose(ours.coef_, theirs.coef_, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_newton_cg_ends_where_float32_does(seed, n_classes):
+    """Few rows in float32 have no gradient as small as tol."""
+    draw = np.random.default_rng(seed)
+    rows, y = draw.standard_normal((12, 3)), np.arange(12) % n_classes
+    exact = LogisticRegression(solver="newton-cg", tol=1e-12).fit(rows, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = LogisticRegression(solver="newton-cg", tol=1e-10).fit(rows.astype(np.float32), y)
+    assert model.n_iter_[0] <= 12
+    assert_allclose(model.coef_, exact.coef_, atol=1e-6)

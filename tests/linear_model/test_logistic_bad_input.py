@@ -8,6 +8,7 @@ import sklearn.linear_model
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.linalg import LinAlgWarning
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from fastml.linear_model import LogisticRegression, LogisticRegressionCV
@@ -150,6 +151,41 @@ def test_extreme_penalties(solver, C):
     else:
         reference = sklearn.linear_model.LogisticRegression(C=np.inf, tol=1e-10, max_iter=5000).fit(X, Y3)
         assert_allclose(model.predict_proba(X), reference.predict_proba(X), atol=2e-2)
+
+
+@pytest.mark.parametrize("C", [1e-308, 1e-300, 1e-100, 1e-50, 1e-30])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("y", [Y, Y3], ids=["two classes", "three"])
+def test_penalties_next_to_which_a_step_is_nothing(C, dtype, y):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = LogisticRegression(C=C).fit(X.astype(dtype), y)
+    assert abs(model.coef_).max() < 100 * C + np.finfo(dtype).smallest_subnormal
+
+
+@pytest.mark.parametrize("parameters", [{"Cs": []}, {"l1_ratios": [], "solver": "saga"}], ids=str)
+def test_a_grid_of_nothing(parameters):
+    (name,) = set(parameters) - {"solver"}
+    with pytest.raises(ValueError, match=f"{name} must hold one value at least; got \\[\\]"):
+        LogisticRegressionCV(**{**CV, **parameters}).fit(X, Y)
+
+
+@pytest.mark.parametrize("solver", [*SMOOTH, "sag", "saga", "liblinear"])
+@pytest.mark.parametrize(("y", "lost"), [(Y, 0), (Y, 1), (Y3, 0), (Y3, 2)])
+def test_balanced_classes_of_which_one_weighs_nothing(solver, y, lost):
+    """Those that are left are balanced."""
+    if solver == "liblinear" and y is Y3:
+        pytest.skip("two classes only")
+    weight = np.where(y == lost, 0.0, 1.0 + X[:, 0] ** 2)
+    n_classes = y.max() + 1
+    of_class = {k: weight.sum() / (n_classes * weight[y == k].sum()) for k in range(n_classes) if k != lost}
+    for estimator in both(solver=solver, random_state=0, max_iter=50, tol=1e-2):
+        balanced = clone(estimator).set_params(class_weight="balanced")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            balanced.fit(X, y, sample_weight=weight)
+            estimator.set_params(class_weight=of_class).fit(X, y, sample_weight=weight)
+        assert_allclose(balanced.coef_, estimator.coef_, rtol=1e-6, atol=1e-9)
 
 
 @each_solver

@@ -15,6 +15,7 @@ from sklearn.datasets import load_iris
 import fastml
 from fastml.kernels.glm_data import Data
 from fastml.linear_model import Ridge, RidgeClassifier
+from fastml.solvers import least_squares
 from fastml.solvers.least_squares import Rows
 
 N_ROWS, N_FEATURES = 120, 7
@@ -312,14 +313,60 @@ def test_lsqr_of_few_rows_factorises_nothing(monkeypatch, shape, dtype):
     assert_allclose(model.coef_, exact.coef_, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("shape", [(300, 20), (20, 300)], ids=["tall", "wide"])
-def test_lsqr_of_many_rows_gives_the_same_after_a_factorisation(monkeypatch, shape):
-    rows = np.random.default_rng(1).standard_normal(shape) + 3.0
-    few = Ridge(solver="lsqr", tol=1e-12).fit(rows, rows[:, 0])
+@pytest.fixture
+def many_rows(monkeypatch):
+    """What LSQR would copy is what it goes over where it lies."""
     monkeypatch.setattr("fastml.solvers.least_squares._lsqr_passes.FEW_BYTES", 0)
-    many = Ridge(solver="lsqr", tol=1e-12).fit(rows, rows[:, 0])
-    assert_allclose(few.coef_, many.coef_, rtol=1e-9, atol=1e-11)
-    assert abs(few.n_iter_[0] - many.n_iter_[0]) <= 1
+    monkeypatch.setattr("fastml.solvers.least_squares._lsqr_passes.PASS_BYTES", 2**12)
+    monkeypatch.setattr("fastml.solvers.least_squares._lsqr_passes.FLOAT32_ROWS", 16)
+
+
+@pytest.mark.parametrize("shape", [(200, 20), (20, 200)])
+@pytest.mark.parametrize("mean", [0.0, 1.0, 1e4])
+@pytest.mark.parametrize(
+    ("dtype", "tol", "off"), [("f8", 1e-12, 1e-9), ("f4", 1e-10, 1e-6), ("f4", 1e-4, 1e-3)]
+)
+@pytest.mark.parametrize("weight", [None, np.linspace(0.0, 2.0, 200)], ids=["plain", "weighted"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_lsqr_over_rows_where_they_lie(many_rows, shape, mean, dtype, tol, off, weight, fit_intercept):
+    rows = (np.random.default_rng(5).standard_normal(shape) + mean).astype(dtype)
+    if not fit_intercept:
+        rows -= np.dtype(dtype).type(mean)
+    y = rows[:, 0].astype("f8") - mean + rows[:, 1:3].astype("f8").sum(axis=1) - 2 * mean + 3.0
+    weight = None if weight is None else weight[: shape[0]]
+    model = Ridge(solver="lsqr", tol=tol, fit_intercept=fit_intercept).fit(rows, y, weight)
+    exact = Ridge(solver="svd", fit_intercept=fit_intercept).fit(rows.astype("f8"), y, weight)
+    assert_allclose(model.coef_, exact.coef_, rtol=0, atol=off * abs(exact.coef_).max())
+    predicted = exact.predict(rows)
+    rounding = 10 * mean * np.finfo(dtype).eps
+    assert_allclose(model.predict(rows), predicted, rtol=0, atol=10 * off * abs(predicted).max() + rounding)
+    assert 1 <= model.n_iter_[0] <= 60
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("y", [np.zeros(50), np.arange(50.0)], ids=["constant", "slope"])
+def test_lsqr_over_rows_that_are_not_finite(many_rows, value, dtype, fit_intercept, y):
+    rows = np.random.default_rng(5).standard_normal((50, 4)).astype(dtype)
+    rows[3, 2] = value
+    with pytest.raises(ValueError, match="Input X contains"):
+        Ridge(solver="lsqr", fit_intercept=fit_intercept).fit(rows, y)
+
+
+@pytest.mark.parametrize("shape", [(100, 20), (20, 60)])
+@pytest.mark.parametrize("n_targets", [1, 2, 9])
+def test_lsqr_of_many_targets_gives_the_same_after_a_factorisation(many_rows, monkeypatch, shape, n_targets):
+    factorised = []
+    factors = least_squares.factors
+    monkeypatch.setattr(least_squares, "factors", lambda rows: factorised.append(rows) or factors(rows))
+    rows = np.random.default_rng(4).standard_normal(shape)
+    y = rows[:, :n_targets] + rows[:, -1:] ** 2
+    many = Ridge(solver="lsqr", tol=1e-12).fit(rows, y)
+    assert bool(factorised) == (n_targets > 1)
+    for k in range(n_targets):
+        one = Ridge(solver="lsqr", tol=1e-12).fit(rows, y[:, k])
+        assert_allclose(np.atleast_2d(many.coef_)[k], one.coef_, rtol=1e-8, atol=1e-9)
 
 
 def test_a_centred_block_is_one_allocation():

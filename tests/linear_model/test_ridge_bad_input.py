@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import sklearn.linear_model
+from numpy.testing import assert_array_equal
 from scipy import sparse
 
 import fastml
@@ -116,6 +117,50 @@ def test_bad_parameters(parameters, rows):
     kind, message = their_error(model, rows, Y)
     assert type(caught.value) is kind
     assert str(caught.value).startswith(message[:40])
+
+
+@pytest.mark.parametrize("estimator", [LinearRegression(), RidgeClassifier(), RidgeClassifierCV()], ids=repr)
+@pytest.mark.parametrize("dtype", ["U32", "S32"])
+def test_strings_of_numbers_are_refused_where_scikit_learn_does(estimator, dtype):
+    assert_same_error(estimator, X.astype(dtype), LABELS)
+
+
+@pytest.mark.parametrize("estimator", [Ridge(), RidgeCV()], ids=repr)
+def test_strings_of_numbers_are_taken_where_scikit_learn_does(estimator):
+    coef = estimator.fit(X.astype("U32"), Y).coef_
+    assert_array_equal(coef, estimator.fit(X, Y).coef_)
+
+
+@pytest.mark.parametrize(
+    "convert", [lambda x: (4 * x).astype(int), np.float16, np.longdouble, np.ndarray.tolist]
+)
+@pytest.mark.parametrize("estimator", [LinearRegression(), RidgeClassifier(), RidgeClassifierCV()], ids=repr)
+def test_other_numbers_become_float64(estimator, convert):
+    rows = convert(X)
+    coef = estimator.fit(rows, LABELS).coef_
+    assert coef.dtype == np.float64
+    assert_array_equal(coef, estimator.fit(np.array(rows, dtype=np.float64), LABELS).coef_)
+
+
+@pytest.mark.parametrize("estimator", REGRESSORS, ids=repr)
+@pytest.mark.parametrize("container", [sparse.csr_array, sparse.coo_matrix])
+def test_sparse_targets(estimator, container):
+    assert_same_error(estimator, X, container(Y[:, None]))
+
+
+@pytest.mark.parametrize("alphas", [[], (), np.empty(0)], ids=repr)
+@pytest.mark.parametrize("cv", [None, 3])
+@pytest.mark.parametrize("kind", [RidgeCV, RidgeClassifierCV])
+def test_no_penalties(kind, cv, alphas):
+    with pytest.raises(ValueError, match="alphas must hold one penalty at least"):
+        kind(alphas=alphas, cv=cv).fit(X, LABELS)
+
+
+@pytest.mark.parametrize("kind", [RidgeClassifier, RidgeClassifierCV])
+def test_labels_are_no_wider_than_the_longest(kind):
+    y = np.where(LABELS, "yes", "no").astype("U30")
+    ours, theirs = (each.fit(X, y) for each in (kind(), getattr(sklearn.linear_model, kind.__name__)()))
+    assert ours.classes_.dtype == theirs.classes_.dtype == ours.predict(X).dtype == "U3"
 
 
 @pytest.mark.parametrize("labels", [np.linspace(0.1, 2.3, 30), np.full((30, 2), 3) + np.arange(30)[:, None]])

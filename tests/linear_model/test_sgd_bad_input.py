@@ -461,6 +461,20 @@ def test_what_is_no_number(name, method, bad, match):
     assert_refused(make(name), method, bad, Y, match)
 
 
+@pytest.mark.parametrize("labels", [["no", "yes"], [5, 7], ["a", "b", "c"], [10, 20, 37]], ids=str)
+@pytest.mark.parametrize("name", ["SGDClassifier", "Perceptron", "PassiveAggressiveClassifier"])
+def test_classes_with_too_few_rows_to_hold_one_out_are_named(name, labels):
+    y = np.array(labels)[np.arange(N_ROWS) % (len(labels) - 1)]
+    y[3] = labels[-1]
+    assert_refused(
+        make(name, early_stopping=True),
+        "fit",
+        X,
+        y,
+        rf"(?i)classes with too few members are: \[{labels[-1]!r}\]",
+    )
+
+
 @pytest.mark.parametrize("n_rows", [1, 2])
 @pytest.mark.parametrize("name", ["SGDRegressor", "SGDOneClassSVM", "PassiveAggressiveRegressor"])
 def test_very_few_rows(name, n_rows):

@@ -80,6 +80,14 @@ def test_a_step_into_overflow_is_shortened():
     assert evaluations[0] == 64.0
 
 
+@pytest.mark.parametrize("curvature", [1e10, 1e17, 1e50, 1e300])
+@pytest.mark.parametrize("first", [1.0, 2.2890932545130878, 1e3])
+def test_a_step_that_is_far_too_long(curvature, first):
+    step, _ = run(lambda t: 0.5 * curvature * t * t - t, lambda t: curvature * t - 1.0, first, rules())
+    assert step.exact
+    assert step.length == pytest.approx(1.0 / curvature, rel=0.1)
+
+
 def test_the_largest_step_ends_a_fall_without_end():
     step, _ = run(lambda t: -t, lambda t: -1.0, 1.0, rules(largest=50.0))
     assert (step.length, step.exact) == (50.0, False)

@@ -1,6 +1,7 @@
 """Least squares with an l2 penalty: sum_i weight_i (y_i - w.x_i - b)^2 + alpha |w|^2, whose intercept has none.
 
-Every solver centres rows and targets in its algebra, or block by block; X is not copied.
+Every solver centres rows and targets in its algebra, or block by block; X is not copied, but for LSQR and solutions of
+least norm, where it is small.
 """
 
 from fastml.solvers.least_squares._cholesky import (
@@ -13,14 +14,22 @@ from fastml.solvers.least_squares._cholesky import (
 from fastml.solvers.least_squares._conjugate_gradient import solve as conjugate_gradient
 from fastml.solvers.least_squares._conjugate_gradient import solve_passes
 from fastml.solvers.least_squares._leave_one_out import LeaveOneOut, leave_one_out
-from fastml.solvers.least_squares._lsqr_passes import is_few, solve_lsqr_passes
+from fastml.solvers.least_squares._lsqr_passes import passes_pay, solve_lsqr_passes
 from fastml.solvers.least_squares._moments import Moments, centred, moments, raw_moments, sample_mean
-from fastml.solvers.least_squares._orthogonal import Factors, factors, solve_lsqr, solve_svd
+from fastml.solvers.least_squares._orthogonal import (
+    Factors,
+    LeastNorm,
+    factors,
+    solve_least_norm,
+    solve_lsqr,
+    solve_svd,
+)
 from fastml.solvers.least_squares._positive import solve_nnls, solve_positive
 from fastml.solvers.least_squares._rows import Rows
 
 __all__ = [
     "Factors",
+    "LeastNorm",
     "LeaveOneOut",
     "Moments",
     "Rows",
@@ -29,13 +38,14 @@ __all__ = [
     "dual_coefficients",
     "dual_gram",
     "factors",
-    "is_few",
     "leave_one_out",
     "moments",
+    "passes_pay",
     "pseudo_inverse",
     "raw_moments",
     "sample_mean",
     "solve_dual",
+    "solve_least_norm",
     "solve_lsqr",
     "solve_lsqr_passes",
     "solve_nnls",

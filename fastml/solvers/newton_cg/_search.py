@@ -11,6 +11,8 @@ from fastml.solvers._line_search import Rules
 from fastml.solvers._objective import Objective, Outcome, largest
 from fastml.solvers._vectors import dot
 
+NO_REDUCTION = "converged: the objective is no longer reduced"
+
 # Conjugate gradients' iterations for one step, at most.
 MAX_INNER = 200
 
@@ -22,8 +24,8 @@ def search(
 
     The Newton equation H s = -g is solved until |residual|_1 <= min(1/2, sqrt(|g|_1)) |g|_1, with a line search
     (mu = 1e-4, eta = 0.9) along s; the search ends where no element of g exceeds ``tol``, as scikit-learn's solver of
-    this name does. Near the solution it converges superlinearly, here with order 3/2 (Dembo, Eisenstat and Steihaug,
-    corollary 3.5).
+    this name does, or where a step reduces neither the objective nor g, which are rounded. Near the solution it
+    converges superlinearly, here with order 3/2 (Dembo, Eisenstat and Steihaug, corollary 3.5).
 
     Parameters
     ----------
@@ -71,8 +73,13 @@ def search(
         lowered = taken and step.value < value + objective.resolution * abs(value)
         if not lowered:
             return ended(n_iter, *_stuck(objective, value, slope))
+        steepest = largest(gradient)
         (point, gradient), before, value = taken, value, step.value
         history.append(value)
+        # Near the optimum a Newton step leaves far less than half of the gradient, unless that is rounding.
+        is_flat = abs(value - before) <= objective.resolution * abs(before)
+        if is_flat and largest(gradient) > max(tol, 0.5 * steepest):
+            return ended(n_iter + 1, NO_REDUCTION, True)
     converged = largest(gradient) <= tol and max_iter > 0
     message = f"newton-cg failed to converge at loss = {value}. Increase the number of iterations."
     return ended(max_iter, "converged" if converged else message, converged)
@@ -81,7 +88,7 @@ def search(
 def _stuck(objective: Objective, value: float, slope: float) -> tuple[str, bool]:
     """Where a direction brings nothing: the end, if rounding is all that is left."""
     if abs(slope) <= objective.resolution * abs(value):
-        return "converged: the objective is no longer reduced", True
+        return NO_REDUCTION, True
     return (
         f"newton-cg failed to converge at loss = {value}: the line search found no lower point. Scale the data, or "
         "use another solver.",
