@@ -47,6 +47,19 @@ def test_the_order_is_drawn_anew_each_epoch_and_repeats_with_the_seed():
     assert (flat_weights(first) != flat_weights(second)).any()
 
 
+def test_what_compile_is_not_given_anew_stays():
+    """As in Keras: a script that freezes layers and compiles for another optimizer keeps its loss and metrics."""
+    X, y = problem()
+    model = classifier()
+    model.compile("sgd")
+    assert list(quietly(model, X, y).history) == ["accuracy", "loss"]
+    model.compile("sgd", loss="mse", metrics=[])
+    assert list(model.test_on_batch(X, np.zeros((60, 3)), return_dict=True)) == ["loss"]
+    model.compile("sgd", weighted_metrics=["mae"])
+    assert list(model.test_on_batch(X, np.zeros((60, 3)), return_dict=True)) == ["loss", "mae"]
+    assert keras.models.clone_model(model).loss is None  # what the last call was given
+
+
 def test_one_epoch_after_another_is_two_epochs():
     X, y = problem()
     both, apart = classifier(), classifier()
