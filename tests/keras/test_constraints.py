@@ -132,6 +132,23 @@ def test_frozen_weights_stay():
     np.testing.assert_array_equal(model.layers[0].kernel.value, before)
 
 
+@pytest.mark.parametrize(
+    ("constraint", "message"),
+    [
+        (
+            lambda w: None,
+            r"the shape of its argument, \(3, 2\).*Received from <function.*: None of shape \(\)",
+        ),
+        (lambda w: w[:1], r"of shape \(1, 2\)"),
+    ],
+)
+def test_a_constraint_that_returns_no_weights(constraint, message):
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2, kernel_constraint=constraint)])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=message):
+        model.fit(np.ones((4, 3), "f"), np.ones((4, 2)), verbose=0)
+
+
 def test_a_constraint_of_a_user_s_own(tmp_path):
     model = keras.Sequential([keras.Input((3,)), layers.Dense(1, kernel_constraint=Halved())])
     model.compile(keras.optimizers.SGD(0.0), "mse")

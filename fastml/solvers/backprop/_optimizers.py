@@ -198,7 +198,13 @@ class Optimizer:
 
 
 def _project(constraint: Callable[[Any], Any], value: Any, out: Any) -> None:
-    out[...] = constraint(value)
+    made = np.asarray(constraint(value))
+    if made.shape != out.shape:
+        raise ValueError(
+            f"A constraint must return an array of the shape of its argument, {out.shape}. Received from {constraint}: "
+            f"{str(made)[:100]} of shape {made.shape}"
+        )
+    out[...] = made
 
 
 def _spans(network: "Network", by_decay: bool) -> list[tuple[bool, slice]]:
