@@ -276,6 +276,13 @@ def test_equal_outputs_share_the_gradient_of_a_largest_one():
     np.testing.assert_array_equal(gradient, [[0.25, -1.0, 0.25, 0.25]])
 
 
+def test_a_categorical_hinge_of_nan_has_no_gradient_either():
+    target, prediction = np.eye(3)[[0, 1]], np.array([[0.0, np.nan, 1.0], [0.0, 1.0, 0.5]])
+    values, gradient = formulas.categorical_hinge(target, prediction)
+    np.testing.assert_array_equal(values, [np.nan, 0.5])
+    np.testing.assert_array_equal(gradient, [[np.nan] * 3, [0.0, -1.0, 1.0]])
+
+
 @pytest.mark.parametrize("size", [0.0, 2e-9, 2e-7, 2e-6])
 def test_cosines_of_small_predictions(size):
     """Norms below 1e-7 are taken for that."""

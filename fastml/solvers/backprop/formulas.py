@@ -94,6 +94,8 @@ def categorical_hinge(target, prediction):
     # Those that are equal share the gradient, as in TensorFlow.
     largest /= np.maximum(largest.sum(axis=-1, keepdims=True), 1)
     gradient = np.where(values[..., None] > 0, largest * (1 - target) - target, 0)
+    # As in TensorFlow, where none is the largest then, and shares are 0 / 0.
+    gradient[np.isnan(values)] = np.nan
     return np.maximum(values, 0), gradient
 
 
