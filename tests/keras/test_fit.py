@@ -186,6 +186,18 @@ def test_weights_are_made_at_the_first_data():
     assert model.input_shape == (None, 4)
 
 
+def test_a_model_that_begins_with_a_built_one_is_built():
+    first = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
+    model = keras.Sequential([first, layers.Dense(2)])
+    assert model.input_shape == (None, 4)
+    assert [w.shape for w in model.weights] == [(4, 3), (3,), (3, 2), (2,)]
+    assert model.layers[0] is first
+    later = keras.Sequential([first])
+    later.add(layers.Dense(2))
+    assert later.output_shape == (None, 2)
+    assert keras.models.clone_model(later).output_shape == (None, 2)
+
+
 def test_single_batches():
     X, y = problem()
     stepwise, fitted = classifier(), classifier()
@@ -237,6 +249,29 @@ def test_layers_in_two_models_are_shared():
     scores = hidden @ model.get_weights()[2] + model.get_weights()[3]
     expected = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(model.predict(X, verbose=0), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("units", [3, 300])  # gradient and update of large matrices may be one operation
+def test_a_layer_in_several_places_gets_the_sum_of_their_gradients(units):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((12, units)).astype("f"), rng.standard_normal((12, 1))
+
+    def dense():
+        return layers.Dense(units, activation="tanh", kernel_initializer=keras.initializers.GlorotUniform(3))
+
+    def steps(hidden):
+        last = layers.Dense(1, kernel_initializer=keras.initializers.GlorotUniform(4))
+        model = keras.Sequential([keras.Input((units,)), *hidden, last])
+        before = model.get_weights()
+        model.compile(keras.optimizers.SGD(1.0), "mse")
+        model.train_on_batch(X, y)
+        return [old - new for old, new in zip(before, model.get_weights())]
+
+    together, apart = steps([dense()] * 3), steps([dense() for _ in range(3)])
+    expected = [apart[0] + apart[2] + apart[4], apart[1] + apart[3] + apart[5], *apart[6:]]
+    assert len(together) == len(expected)
+    for ours, theirs in zip(together, expected):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_a_callback_may_predict_with_the_layers_that_are_trained():
