@@ -50,7 +50,7 @@ class _OfNorm(Constraint):
 
     def __init__(self, axis: Any):
         axes = axis if isinstance(axis, list | tuple) else [axis]
-        if not all(isinstance(each, int | np.integer) for each in axes):
+        if axis is not None and not all(isinstance(each, int | np.integer) for each in axes):
             raise ValueError(
                 f"Argument `axis` must be an integer or a list of integers. Received: axis={axis}"
             )
@@ -73,9 +73,9 @@ class MaxNorm(_OfNorm):
     Parameters
     ----------
     max_value : float, default=2
-    axis : int or list of int, default=0
+    axis : int, list of int or None, default=0
         What norms are taken along: 0 for the inputs of each unit of a dense layer, [0, 1, 2] for each filter of a
-        convolution.
+        convolution, None for all weights together.
     """
 
     def __init__(self, max_value=2, axis=0):
@@ -120,7 +120,7 @@ class MinMaxNorm(_OfNorm):
     min_value, max_value : float, default=0.0, 1.0
     rate : float, default=1.0
         How much of the way to the bound a step goes.
-    axis : int or list of int, default=0
+    axis : int, list of int or None, default=0
         That of `MaxNorm`.
     """
 

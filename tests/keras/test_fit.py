@@ -47,6 +47,19 @@ def test_the_order_is_drawn_anew_each_epoch_and_repeats_with_the_seed():
     assert (flat_weights(first) != flat_weights(second)).any()
 
 
+def test_what_compile_is_not_given_anew_stays():
+    """As in Keras: a script that freezes layers and compiles for another optimizer keeps its loss and metrics."""
+    X, y = problem()
+    model = classifier()
+    model.compile("sgd")
+    assert list(quietly(model, X, y).history) == ["accuracy", "loss"]
+    model.compile("sgd", loss="mse", metrics=[])
+    assert list(model.test_on_batch(X, np.zeros((60, 3)), return_dict=True)) == ["loss"]
+    model.compile("sgd", weighted_metrics=["mae"])
+    assert list(model.test_on_batch(X, np.zeros((60, 3)), return_dict=True)) == ["loss", "mae"]
+    assert keras.models.clone_model(model).loss is None  # what the last call was given
+
+
 def test_one_epoch_after_another_is_two_epochs():
     X, y = problem()
     both, apart = classifier(), classifier()
@@ -173,6 +186,18 @@ def test_weights_are_made_at_the_first_data():
     assert model.input_shape == (None, 4)
 
 
+def test_a_model_that_begins_with_a_built_one_is_built():
+    first = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
+    model = keras.Sequential([first, layers.Dense(2)])
+    assert model.input_shape == (None, 4)
+    assert [w.shape for w in model.weights] == [(4, 3), (3,), (3, 2), (2,)]
+    assert model.layers[0] is first
+    later = keras.Sequential([first])
+    later.add(layers.Dense(2))
+    assert later.output_shape == (None, 2)
+    assert keras.models.clone_model(later).output_shape == (None, 2)
+
+
 def test_single_batches():
     X, y = problem()
     stepwise, fitted = classifier(), classifier()
@@ -224,6 +249,29 @@ def test_layers_in_two_models_are_shared():
     scores = hidden @ model.get_weights()[2] + model.get_weights()[3]
     expected = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(model.predict(X, verbose=0), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("units", [3, 300])  # gradient and update of large matrices may be one operation
+def test_a_layer_in_several_places_gets_the_sum_of_their_gradients(units):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((12, units)).astype("f"), rng.standard_normal((12, 1))
+
+    def dense():
+        return layers.Dense(units, activation="tanh", kernel_initializer=keras.initializers.GlorotUniform(3))
+
+    def steps(hidden):
+        last = layers.Dense(1, kernel_initializer=keras.initializers.GlorotUniform(4))
+        model = keras.Sequential([keras.Input((units,)), *hidden, last])
+        before = model.get_weights()
+        model.compile(keras.optimizers.SGD(1.0), "mse")
+        model.train_on_batch(X, y)
+        return [old - new for old, new in zip(before, model.get_weights())]
+
+    together, apart = steps([dense()] * 3), steps([dense() for _ in range(3)])
+    expected = [apart[0] + apart[2] + apart[4], apart[1] + apart[3] + apart[5], *apart[6:]]
+    assert len(together) == len(expected)
+    for ours, theirs in zip(together, expected):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_a_callback_may_predict_with_the_layers_that_are_trained():

@@ -171,6 +171,18 @@ def test_a_layer_frozen_later_keeps_its_average():
         np.testing.assert_array_equal(ours, expected)
 
 
+@pytest.mark.parametrize("name", ["clipnorm", "clipvalue", "global_clipnorm"])
+def test_bounds_that_are_not_above_0_are_none(name):
+    plain = few_steps(keras, SGD(0.1))
+    assert few_steps(keras, SGD(0.1, **{name: 0.0})) == few_steps(keras, SGD(0.1, **{name: -1.0})) == plain
+
+
+def test_the_decay_of_old_scripts_is_ignored_with_a_warning():
+    with pytest.warns(UserWarning, match="`decay` is no longer supported and will be ignored"):
+        optimizer = SGD(0.1, decay=1e-6)
+    assert few_steps(keras, optimizer) == few_steps(keras, SGD(0.1))
+
+
 REFUSED = [
     ({"gradient_accumulation_steps": 1}, "`gradient_accumulation_steps` must be an integer >= 2"),
     ({"gradient_accumulation_steps": 2.5}, "`gradient_accumulation_steps` must be an integer >= 2"),

@@ -178,6 +178,17 @@ def test_errors_come_through_and_threads_end(workers):
     assert not [t for t in threading.enumerate() if t.name.startswith("fastml-dataset")]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_stop_iteration_of_the_data_set_does_not_end_the_epoch(workers):
+    class Stops(Numbered):
+        def __getitem__(self, index):
+            return super().__getitem__(index) if index != 2 else next(iter(()))
+
+    for use in ("fit", "evaluate", "predict"):
+        with pytest.raises(RuntimeError, match="generator raised StopIteration"):
+            getattr(new_model(), use)(Stops(4, workers=workers), verbose=0)
+
+
 def test_threads_end_with_the_training():
     class Stop(callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):

@@ -276,6 +276,25 @@ def test_equal_outputs_share_the_gradient_of_a_largest_one():
     np.testing.assert_array_equal(gradient, [[0.25, -1.0, 0.25, 0.25]])
 
 
+def test_a_categorical_hinge_of_nan_has_no_gradient_either():
+    target, prediction = np.eye(3)[[0, 1]], np.array([[0.0, np.nan, 1.0], [0.0, 1.0, 0.5]])
+    values, gradient = formulas.categorical_hinge(target, prediction)
+    np.testing.assert_array_equal(values, [np.nan, 0.5])
+    np.testing.assert_array_equal(gradient, [[np.nan] * 3, [0.0, -1.0, 1.0]])
+
+
+@pytest.mark.parametrize("size", [0.0, 2e-9, 2e-7, 2e-6])
+def test_cosines_of_small_predictions(size):
+    """Norms below 1e-7 are taken for that."""
+    prediction = size * np.array([[3.0, -4.0]])
+    values, gradient = formulas.cosine_similarity(np.array([[0.6, 0.8]]), prediction)
+    norm = max(5 * size, 1e-7)
+    assert values == pytest.approx([size * 1.4 / norm], abs=1e-12)
+    along = 0.0 if 5 * size < 1e-7 else -0.28
+    expected = (along * np.array([0.6, -0.8]) - np.array([0.6, 0.8])) / norm
+    np.testing.assert_allclose(gradient, [expected], rtol=1e-6)
+
+
 def _check_formula(formula, prediction):
     values, gradient = formula(prediction)
     for index in np.ndindex(prediction.shape):

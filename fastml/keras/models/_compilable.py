@@ -55,7 +55,7 @@ class Compilable:
         """Choose how to train and what to measure.
 
         What is trained is what is ``trainable`` when ``fit`` (or ``train_on_batch``) is first called, until the next
-        ``compile``.
+        ``compile``. That may leave out the loss, or all metrics, which then stay.
 
         Parameters
         ----------
@@ -70,8 +70,10 @@ class Compilable:
         if loss_weights is not None:
             raise ValueError("loss_weights is not supported: a Sequential model has one loss.")
         self.optimizer = optimizers.get(optimizer)
-        self.loss = loss
-        self._metrics = CompiledMetrics(metrics, weighted_metrics)
+        if loss is not None:
+            self.loss = loss
+        if self._metrics is None or metrics is not None or weighted_metrics is not None:
+            self._metrics = CompiledMetrics(metrics, weighted_metrics)
         self._loss_tracker = metrics_module.Mean(name="loss")
         self._comparison = None
         self.stop_training = False

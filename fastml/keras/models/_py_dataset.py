@@ -159,7 +159,12 @@ class DatasetBatches:
         dataset, order = self.dataset, self._order()
         if dataset.workers > 1:
             return fetched_ahead(self._fetch, order, dataset.workers, dataset.max_queue_size)
-        return map(self._fetch, order)
+        return self._fetched(order)
+
+    def _fetched(self, order: Iterable[int]) -> Iterator[Any]:
+        # In a generator a StopIteration of `__getitem__` is an error, where it would end a `map`, and so the epoch.
+        for index in order:
+            yield self._fetch(index)
 
     def on_epoch_begin(self) -> None:
         self.dataset.on_epoch_begin()

@@ -1,6 +1,6 @@
 """Sequential models: their layers, shapes, weights and configuration."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -133,8 +133,11 @@ class Sequential(Model):
     # Building
 
     def _maybe_build(self) -> None:
-        if len(self._layers) > 1 and isinstance(self._layers[0], InputLayer):
-            self.build(self._layers[0].batch_shape)
+        first = self._layers[0] if len(self._layers) > 1 else None
+        if isinstance(first, InputLayer):
+            self.build(first.batch_shape)
+        elif isinstance(first, Sequential) and first.built:
+            self.build(first.input_shape)
 
     def build(self, input_shape: Shape | None = None) -> None:
         """Make all variables, for inputs of a shape (whose first axis is the batch).
@@ -229,11 +232,11 @@ class Sequential(Model):
 
     @property
     def weights(self) -> list[Any]:
-        return [variable for layer in self.layers for variable in layer.weights]
+        return _unique(variable for layer in self.layers for variable in layer.weights)
 
     @property
     def variables(self) -> list[Any]:
-        return [variable for layer in self.layers for variable in layer.variables]
+        return _unique(variable for layer in self.layers for variable in layer.variables)
 
     @property
     def trainable(self) -> bool:
@@ -247,7 +250,7 @@ class Sequential(Model):
 
     @property
     def losses(self) -> list[float]:
-        return [loss for layer in self.layers for loss in layer.losses]
+        return [loss for layer in _unique(self.layers) for loss in layer.losses]
 
     # Computation
 
@@ -386,6 +389,11 @@ class Sequential(Model):
         if not model.built and shape:
             model.build(tuple(shape))
         return model
+
+
+def _unique(objects: Iterable[Any]) -> list[Any]:
+    """Each once: layers may be in several places."""
+    return list({id(each): each for each in objects}.values())
 
 
 class _OptimizerState(NamedTuple):

@@ -2,6 +2,7 @@
 
 import operator
 import re
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,6 +68,11 @@ class Optimizer:
         name: str | None = None,
         **kwargs: Any,
     ):
+        if kwargs.pop("decay", None) is not None:
+            warnings.warn(
+                "Argument `decay` is no longer supported and will be ignored. A `LearningRateSchedule` is what it was.",
+                stacklevel=3,
+            )
         if kwargs:
             raise ValueError(f"Argument(s) not recognized: {kwargs}")
         _check_accumulation(gradient_accumulation_steps)
@@ -129,9 +135,11 @@ class Optimizer:
                         "optimizer instance."
                     )
             return
+        bounds = self.clipnorm, self.clipvalue, self.global_clipnorm
         self.rule = self._make_rule(
             weight_decay=self.weight_decay or 0.0,
-            clipping=backprop.Clipping(self.clipnorm, self.clipvalue, self.global_clipnorm),
+            # As in Keras, a bound that is not above 0 is none.
+            clipping=backprop.Clipping(*(bound if bound and bound > 0 else None for bound in bounds)),
             accumulation=self.gradient_accumulation_steps or None,
             averaging=backprop.Averaging(self.ema_momentum, self.ema_overwrite_frequency or None)
             if self.use_ema

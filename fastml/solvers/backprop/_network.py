@@ -330,8 +330,18 @@ class Network:
             return
         first = next(i for i, (node, _) in enumerate(passed) if recording.trains_any_of(node))
         dout = scored.gradient
+        seen: set[int] = set()
         for i in reversed(range(first, len(passed))):
-            dout = passed[i][1](dout, i > first)
+            node, backward = passed[i]
+            # Nodes write gradients, of which a parameter that several nodes have gets the sum.
+            again = [p.gradient for p in node.parameters if id(p) in seen and self.trains(p)]
+            of_others = [recording.array(gradient.shape) for gradient in again]
+            for gradient, kept in zip(again, of_others):
+                recording(_copy, gradient, kept)
+            dout = backward(dout, i > first)
+            for gradient, kept in zip(again, of_others):
+                recording(_add, kept, gradient)
+            seen.update(map(id, node.parameters))
 
     def _largest_output(self, nodes: Sequence[Node]) -> int:
         shape, largest = self.input_shape, 1
@@ -339,6 +349,14 @@ class Network:
             shape = node.output_shape(shape)
             largest = max(largest, int(np.prod(shape)))
         return largest
+
+
+def _copy(values, out) -> None:
+    out[...] = values
+
+
+def _add(values, out) -> None:
+    out += values
 
 
 def _prepare(factors, reduction) -> None:

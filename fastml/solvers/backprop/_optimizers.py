@@ -197,12 +197,13 @@ class Optimizer:
 
 
 def _project(constraint: Callable[[Any], Any], value: Any, out: Any) -> None:
-    projected = np.asarray(constraint(value))
-    if projected.shape != out.shape:
+    made = np.asarray(constraint(value))
+    if made.shape != out.shape:
         raise ValueError(
-            f"A constraint gave an array of shape {projected.shape} for weights of shape {out.shape}."
+            f"A constraint must return an array of the shape of its argument, {out.shape}. Received from {constraint}: "
+            f"{str(made)[:100]} of shape {made.shape}"
         )
-    out[...] = projected
+    out[...] = made
 
 
 def _spans(network: "Network", by_decay: bool) -> list[tuple[bool, slice]]:

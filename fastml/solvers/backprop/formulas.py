@@ -52,11 +52,14 @@ def poisson(target, prediction):
 
 
 def cosine_similarity(target, prediction, axis=-1):
-    norm = np.sqrt(np.maximum(np.sum(prediction * prediction, axis=axis, keepdims=True), 1e-12))
-    target_norm = np.sqrt(np.maximum(np.sum(target * target, axis=axis, keepdims=True), 1e-12))
-    unit, target_unit = prediction / norm, target / target_norm
+    norm = np.sqrt(np.sum(prediction * prediction, axis=axis, keepdims=True))
+    target_norm = np.sqrt(np.sum(target * target, axis=axis, keepdims=True))
+    divisor = np.maximum(norm, EPSILON)
+    unit, target_unit = prediction / divisor, target / np.maximum(target_norm, EPSILON)
     cosine = np.sum(unit * target_unit, axis=axis, keepdims=True)
-    return -np.squeeze(cosine, axis), (cosine * unit - target_unit) / norm
+    # Where the divisor is EPSILON, it does not change with the prediction.
+    bent = np.where(norm > EPSILON, cosine, 0)
+    return -np.squeeze(cosine, axis), (bent * unit - target_unit) / divisor
 
 
 def kl_divergence(target, prediction):
@@ -91,6 +94,8 @@ def categorical_hinge(target, prediction):
     # Those that are equal share the gradient, as in TensorFlow.
     largest /= np.maximum(largest.sum(axis=-1, keepdims=True), 1)
     gradient = np.where(values[..., None] > 0, largest * (1 - target) - target, 0)
+    # As in TensorFlow, where none is the largest then, and shares are 0 / 0.
+    gradient[np.isnan(values)] = np.nan
     return np.maximum(values, 0), gradient
 
 
