@@ -46,7 +46,7 @@ cdef extern from "sag.h":
         double *columns
         double *scratch
 
-    Py_ssize_t sag_column_size(Py_ssize_t n_columns) nogil
+    Py_ssize_t sag_columns_size(Py_ssize_t n_features, Py_ssize_t n_columns) nogil
     Py_ssize_t sag_scratch_size(Py_ssize_t n_columns) nogil
 
     ctypedef void (*sag_advance)(const linear_data *, const sag_rule *, sag_model *, double work) noexcept nogil
@@ -178,7 +178,7 @@ def advance(data, rule, list models, double work, int n_threads):
             point(models[k], &shared.models[k], data, &c_data, rule.n_columns)
             scratch = aligned(sag_scratch_size(rule.n_columns))
             columns = aligned(
-                sag_column_size(rule.n_columns) * c_data.n_features if isinstance(data.X, CSR) else 0)
+                sag_columns_size(c_data.n_features, rule.n_columns) if isinstance(data.X, CSR) else 0)
             kept += [scratch, columns]
             shared.models[k].scratch = <double *> cnp.PyArray_DATA(scratch)
             shared.models[k].columns = <double *> cnp.PyArray_DATA(columns)

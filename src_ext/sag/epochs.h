@@ -3,10 +3,12 @@
 #include "dense.h"
 #define PACK(data, model, lag, K) ((void)0)
 #define UNPACK(data, model, lag, K) ((void)0)
+#define EPOCH_CHANGE(data, model, lag, K) dense_epoch_change(data, model, K)
 #else
 #include "sparse.h"
 #define PACK OF(pack, VARIANT)
 #define UNPACK OF(unpack, VARIANT)
+#define EPOCH_CHANGE OF(epoch_change, VARIANT)
 #endif
 
 #define STEPS(loss, K, prox) OF(steps, VARIANT)(data, rule, model, lag, order, n, loss, K, prox)
@@ -90,13 +92,12 @@ static void OF(advance, VARIANT)(const linear_data *data, const sag_rule *rule, 
         work -= (double)n * per_row;
         record->cursor += n;
         if (record->cursor == record->n_draws) {
-            UNPACK(data, model, &lag, K);
-            end_epoch(data, rule, model);
+            end_epoch(rule, model, EPOCH_CHANGE(data, model, &lag, K));
             work -= (double)(data->n_features * K);
         }
     }
-    if (record->cursor)
-        UNPACK(data, model, &lag, K);
+    UNPACK(data, model, &lag, K);
 }
 #undef PACK
 #undef UNPACK
+#undef EPOCH_CHANGE

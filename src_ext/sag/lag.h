@@ -81,6 +81,11 @@ INLINE double lag_prox(const sag_lag *lag, double w, double gradient_sum, double
 }
 
 #if defined(__AVX512F__)
+/* The columns of a model from k on that a vector takes. */
+INLINE __mmask8 columns_from(ptrdiff_t k, ptrdiff_t K) {
+    return K - k >= LANES_f64 ? 0xFF : (__mmask8)((1u << (K - k)) - 1);
+}
+
 INLINE __m512i wide_columns_int32_t(const int32_t *columns, __mmask8 present) {
     return _mm512_cvtepi32_epi64(_mm256_maskz_loadu_epi32(present, columns));
 }

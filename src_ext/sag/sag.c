@@ -13,21 +13,59 @@ static double row_work(const linear_data *data, const sag_rule *rule) {
     return (4.0 * entries + PER_STEP) * (double)rule->n_columns;
 }
 
-/* scikit-learn's criterion: the largest change of a weight in an epoch, relative to the largest weight. */
-static void end_epoch(const linear_data *data, const sag_rule *rule, sag_model *model) {
-    sag_record *record = model->record;
-    double largest = 0.0, change = 0.0, not_finite = 0.0;
-    for (ptrdiff_t k = 0; k < rule->n_columns; k++) {
+/* Of an epoch: the largest size of a weight and of its change; not_finite is 0 or NaN. */
+typedef struct {
+    double largest, change, not_finite;
+} sag_change;
+
+INLINE sag_change sag_larger(sag_change so_far, double size, double moved, double not_finite) {
+    return (sag_change){size > so_far.largest ? size : so_far.largest,
+                        moved > so_far.change ? moved : so_far.change, so_far.not_finite + not_finite};
+}
+
+INLINE double *sag_packed_previous(const linear_data *data, const sag_model *model, ptrdiff_t K) {
+    return model->columns + data->n_features * sag_column_size(K);
+}
+
+/* K rows of n numbers to records of `size`, and back: some records at a time, which stay in a cache, as K
+   rows read number by number would be too many streams. */
+enum { RECORDS = 32 };
+
+static void pack_rows(const double *rows, ptrdiff_t stride, double *records, ptrdiff_t size, ptrdiff_t n,
+                      ptrdiff_t K) {
+    for (ptrdiff_t first = 0; first < n; first += RECORDS)
+        for (ptrdiff_t k = 0; k < K; k++)
+            for (ptrdiff_t j = first; j < smaller_of(first + RECORDS, n); j++)
+                records[j * size + k] = rows[k * stride + j];
+}
+
+static void unpack_rows(const double *records, ptrdiff_t size, double *rows, ptrdiff_t stride, ptrdiff_t n,
+                        ptrdiff_t K) {
+    for (ptrdiff_t first = 0; first < n; first += RECORDS)
+        for (ptrdiff_t k = 0; k < K; k++)
+            for (ptrdiff_t j = first; j < smaller_of(first + RECORDS, n); j++)
+                rows[k * stride + j] = records[j * size + k];
+}
+
+static sag_change dense_epoch_change(const linear_data *data, sag_model *model, ptrdiff_t K) {
+    sag_change out = {0.0, 0.0, 0.0};
+    for (ptrdiff_t k = 0; k < K; k++) {
         double *w = model->coef + k * model->stride, *previous = model->previous + k * model->stride;
         for (ptrdiff_t j = 0; j < data->n_features; j++) {
-            double size = fabs(w[j]), moved = fabs(w[j] - previous[j]);
-            not_finite += w[j] - w[j];
-            largest = size > largest ? size : largest;
-            change = moved > change ? moved : change;
+            out = sag_larger(out, fabs(w[j]), fabs(w[j] - previous[j]), w[j] - w[j]);
             previous[j] = w[j];
         }
-        not_finite += model->intercept[k] - model->intercept[k];
     }
+    return out;
+}
+
+/* scikit-learn's criterion: the largest change of a weight in an epoch, relative to the largest weight. */
+static void end_epoch(const sag_rule *rule, sag_model *model, sag_change epoch) {
+    sag_record *record = model->record;
+    const double largest = epoch.largest, change = epoch.change;
+    double not_finite = epoch.not_finite;
+    for (ptrdiff_t k = 0; k < rule->n_columns; k++)
+        not_finite += model->intercept[k] - model->intercept[k];
     record->cursor = 0;
     record->n_iter++;
     record->change = largest > 0.0 ? change / largest : change;

@@ -43,13 +43,17 @@ typedef struct {
     double *coef, *gradient_sum, *previous; /* n_columns x stride */
     double *intercept, *intercept_gradient; /* n_columns */
     double *memory;                         /* n_rows x n_columns; NaN: this row has not been seen */
-    double *columns; /* sparse X: working memory, a record of `sag_column_size` doubles for each feature */
-    double *scratch; /* `sag_scratch_size` doubles */
+    double *columns;                        /* sparse X: working memory, `sag_columns_size` doubles */
+    double *scratch;                        /* `sag_scratch_size` doubles */
 } sag_model;
 
 /* A feature's weights and gradient sums, and up to where these have been applied to those (sparse.h): one
    record, so that a feature costs one cache miss; whole halves of a cache line. */
 static inline ptrdiff_t sag_column_size(ptrdiff_t n_columns) { return (2 * n_columns + 1 + 3) / 4 * 4; }
+/* Behind the records the weights as they were at the last epoch's end, feature by feature. */
+static inline ptrdiff_t sag_columns_size(ptrdiff_t n_features, ptrdiff_t n_columns) {
+    return n_features * (sag_column_size(n_columns) + n_columns);
+}
 /* The record where there is one column: weight, gradient sum, up to where; one double is unused. */
 typedef double sag_column __attribute__((vector_size(32), may_alias));
 /* Two vectors of a number for each column, padded to the widest vector. */

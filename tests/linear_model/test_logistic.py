@@ -283,3 +283,24 @@ def test_newton_cg_ends_where_float32_does(seed, n_classes):
         model = LogisticRegression(solver="newton-cg", tol=1e-10).fit(rows.astype(np.float32), y)
     assert model.n_iter_[0] <= 12
     assert_allclose(model.coef_, exact.coef_, atol=1e-6)
+
+
+@pytest.mark.parametrize("solver", ["sag", "saga"])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_columns_without_entries_change_nothing(solver, n_classes):
+    """They have no weights, and are left out where they are many; weights that they begin with shrink away."""
+    draw = np.random.default_rng(0)
+    dense = draw.standard_normal((60, 5)) * (draw.random((60, 5)) < 0.5)
+    y = np.arange(60) % n_classes
+    wide, places = np.zeros((60, 40)), np.array([3, 4, 17, 30, 38])
+    wide[:, places] = dense
+    settings = {"solver": solver, "random_state": 0, "max_iter": 500, "tol": 1e-9}
+    narrow = LogisticRegression(**settings).fit(sparse.csr_array(dense), y)
+    model = LogisticRegression(**settings, warm_start=True).fit(sparse.csr_array(wide), y)
+    assert_array_equal(model.coef_[:, places], narrow.coef_)
+    assert_array_equal(np.delete(model.coef_, places, axis=1), 0.0)
+    assert_array_equal(model.n_iter_, narrow.n_iter_)
+    model.coef_[:, [0, 5]] = 1.0
+    model.fit(sparse.csr_array(wide), y)
+    assert_allclose(model.coef_[:, places], narrow.coef_, atol=1e-6)
+    assert_allclose(np.delete(model.coef_, places, axis=1), 0.0, atol=1e-6)
