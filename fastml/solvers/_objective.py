@@ -87,7 +87,8 @@ class Objective:
         if self.l2 != 0.0:
             coef = weights[:, :-1]
             value += 0.5 * self.l2 * float(np.einsum("ij,ij->", coef, coef))
-            gradient[:, :-1] += self.l2 * coef
+            with np.errstate(over="ignore", invalid="ignore"):  # the search sees what is not finite
+                gradient[:, :-1] += self.l2 * coef
         if not self.fit_intercept:
             gradient[:, -1] = 0.0
         return value, gradient.ravel()
@@ -113,7 +114,8 @@ class Objective:
         product *= self.scale
         self._take_off_drift(product)
         if self.l2 != 0.0:
-            product[:, :-1] += self.l2 * shaped[:, :-1]
+            with np.errstate(over="ignore", invalid="ignore"):  # the search sees what is not finite
+                product[:, :-1] += self.l2 * shaped[:, :-1]
         if not self.fit_intercept:
             product[:, -1] = 0.0
         return product.ravel()

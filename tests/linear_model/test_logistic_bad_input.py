@@ -163,6 +163,25 @@ def test_penalties_next_to_which_a_step_is_nothing(C, dtype, y):
     assert abs(model.coef_).max() < 100 * C + np.finfo(dtype).smallest_subnormal
 
 
+@pytest.mark.parametrize("C", [1e-308, 1e-300])
+def test_a_penalty_whose_products_leave_the_range_is_warned_of_by_the_search_alone(C):
+    rows = np.random.default_rng(0).integers(-5, 6, (39, 5)).astype(np.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = LogisticRegression(C=C, solver="newton-cg", tol=1e-8).fit(rows, rows[:, 0] > 0.0)
+    assert abs(model.coef_).max() < 100 * C
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "newton-cg", "newton-cholesky"])
+def test_a_penalty_that_is_not_finite_is_an_overflow(solver):
+    """5e-324's inverse."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match="under-/overflow"):
+            LogisticRegression(C=5e-324, solver=solver).fit(X, Y)
+
+
 @pytest.mark.parametrize("parameters", [{"Cs": []}, {"l1_ratios": [], "solver": "saga"}], ids=str)
 def test_a_grid_of_nothing(parameters):
     (name,) = set(parameters) - {"solver"}

@@ -124,7 +124,8 @@ def _newton_step(objective: Objective, gradient: np.ndarray) -> Generator[Any, A
             break
         length = square / curvature
         step += length * direction
-        residual += length * product
+        with np.errstate(invalid="ignore"):  # the line search then finds no lower point
+            residual += length * product
         square, square_before = dot(residual, residual), square
         direction = square / square_before * direction - residual
         norm = square + (square / square_before) ** 2 * norm
