@@ -16,8 +16,8 @@ import numpy as np
 import peak_memory
 import pytest
 import workloads
-from network_rates import peak_gflops
 from networks import CNN_32, CNN_MNIST, Network
+from timing import peak_gflops
 from workloads import N_THREADS
 
 import fastml

@@ -14,8 +14,7 @@ from typing import Any
 import numba
 import numpy as np
 import pytest
-from bench_gram import best_seconds
-from network_rates import peak_gflops
+from timing import best_seconds, peak_gflops
 from workloads import N_THREADS, SGD_CSR, SGD_DENSE, SGD_MNIST
 
 import fastml

@@ -6,13 +6,13 @@ The contenders take turns in one run, so that whatever else the machine does mee
 """
 
 import math
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 import pytest
 from numba import njit
 from scipy import sparse
+from timing import best_seconds
 
 import fastml
 from fastml._csr import CSR
@@ -20,7 +20,6 @@ from fastml._kernel import KernelFunction
 from fastml.kernels.cpu import _gram, gram
 
 N_THREADS = (1, 2)
-ROUNDS = 7
 
 # Rows of A, rows of B, features: a working set of MNIST, of a9a, of the regression problem.
 SHAPES = {"mnist": (512, 12_000, 784), "a9a": (512, 26_000, 123), "svr": (512, 20_000, 30)}
@@ -33,18 +32,6 @@ def rbf(x, y):
     for i in range(len(x)):
         distance += (x[i] - y[i]) ** 2
     return math.exp(-0.05 * distance)
-
-
-def best_seconds(*contenders: Any) -> list[float]:
-    """The shortest time of each, of ROUNDS rounds in which all take turns, after one to warm up."""
-    seconds = [math.inf] * len(contenders)
-    for turn in range(ROUNDS + 1):
-        for i, contender in enumerate(contenders):
-            start = perf_counter()
-            contender()
-            if turn:
-                seconds[i] = min(seconds[i], perf_counter() - start)
-    return seconds
 
 
 def dense(name: str, dtype: str) -> tuple[np.ndarray, np.ndarray]:
