@@ -50,6 +50,7 @@ def summarise(runs: Sequence[Record]) -> Record:
         "seeds": [without(run, "kind", "scale") for run in by_kind.get("seeds", [])],
         "memory": [without(run, "kind", "scale") for run in by_kind.get("memory", [])],
         "kernels": [without(run, "kind", "scale") for run in by_kind.get("kernel", [])],
+        "passes": [without(run, "kind", "scale") for run in by_kind.get("pass", [])],
         "probability": [without(run, "kind", "scale") for run in by_kind.get("probability", [])],
         "svm_memory": [without(run, "kind", "scale") for run in by_kind.get("svm memory", [])],
     }
@@ -177,6 +178,7 @@ def remarks(results: Record) -> Iterable[str]:
             f"{accuracy['mean']:.2%}, scikit-learn {accuracy['peer_mean']:.2%}."
         )
     yield from network_remarks(results)
+    yield from pass_remarks(results["passes"])
     if results["memory"]:
         rises = "; ".join(
             f"`{memory['workload']}` {memory['ours_mb']:.1f} MB ({memory.get('peer', 'scikit-learn')} "
@@ -221,6 +223,20 @@ def network_remarks(results: Record) -> Iterable[str]:
             "beside multiply-adds in registers on as many threads: "
             f"{'; '.join(rates.values())}."
         )
+
+
+def pass_remarks(passes: Sequence[Record]) -> Iterable[str]:
+    def listed(figure: str, form: str) -> str:
+        return "; ".join(form.format(**run) for run in passes if figure in run)
+
+    if not passes:
+        return
+    yield (
+        "A pass of linear models over 1,000,000 × 100, loss and gradient, of the rate at which as many threads read: "
+        f"{listed('gb_per_s', '{title} {share_of_bandwidth:.0%}')}. GFLOP/s of one over MNIST, beside multiply-adds in "
+        f"registers: {listed('gflops', '{title} {gflops:.0f} of {gflops_at_peak:.0f}')}. Nanoseconds per non-zero of "
+        f"CSR 500,000 × 100,000: {listed('ns_per_nonzero', '{title} {ns_per_nonzero:.2f}')}."
+    )
 
 
 def custom_kernel_remarks(kernels: Sequence[Record]) -> Iterable[str]:
@@ -332,7 +348,8 @@ def main() -> int:
     parser.add_argument("--results", type=Path, help=f"folder to write to (default: {RESULTS})")
     options = parser.parse_args()
     raw = json.loads(options.raw.read_text())
-    runs = [benchmark["extra_info"] for benchmark in raw["benchmarks"]]
+    # Of what kind a run is, say those that belong in the tables; others have printed their figures.
+    runs = [benchmark["extra_info"] for benchmark in raw["benchmarks"] if "kind" in benchmark["extra_info"]]
     scale = min((run["scale"] for run in runs), default=None)
     if scale is None:
         parser.error(f"{options.raw} has no benchmarks")
