@@ -15,7 +15,7 @@ enum {
     /* That share a load of X. Forward, where weights pass through the first-level cache for each few rows,
        few; backward as many as AVX-512 has registers for sums, so that X is read once for ten classes: what
        comes from memory for the next block otherwise waits behind what comes from the second-level cache.
-       (Ten classes on MNIST in float64: 13.4 ms, and 16.3 ms with panels of 6 both ways.) */
+       (Ten classes on MNIST: 5.0 ms in float32 and 12.1 in float64; 6.6 and 14.7 by at most 6 backward.) */
     FORWARD_COLUMNS = 6,
     BACKWARD_COLUMNS = VEC_BYTES == 64 ? 12 : 6,
     MOST_BLOCK_ROWS = 512,

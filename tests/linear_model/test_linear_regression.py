@@ -19,7 +19,7 @@ SETTINGS = {"tall": X, "square": X[:6], "wide": X[:4], "singular": np.column_sta
 def either_way(request, monkeypatch):
     """Few rows are decomposed in a copy, many by way of a triangle."""
     if request.param == "factorised":
-        monkeypatch.setattr("fastml.solvers.least_squares._lsqr_passes.FEW_BYTES", 0)
+        monkeypatch.setattr("fastml.solvers.least_squares._rows.FEW_BYTES", 0)
 
 
 @pytest.mark.parametrize("rows", SETTINGS.values(), ids=SETTINGS)

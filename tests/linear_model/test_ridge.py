@@ -316,7 +316,7 @@ def test_lsqr_of_few_rows_factorises_nothing(monkeypatch, shape, dtype):
 @pytest.fixture
 def many_rows(monkeypatch):
     """What LSQR would copy is what it goes over where it lies."""
-    monkeypatch.setattr("fastml.solvers.least_squares._lsqr_passes.FEW_BYTES", 0)
+    monkeypatch.setattr("fastml.solvers.least_squares._rows.FEW_BYTES", 0)
     monkeypatch.setattr("fastml.solvers.least_squares._lsqr_passes.PASS_BYTES", 2**12)
     monkeypatch.setattr("fastml.solvers.least_squares._lsqr_passes.FLOAT32_ROWS", 16)
 

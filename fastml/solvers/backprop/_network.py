@@ -337,7 +337,7 @@ class Network:
             again = [p.gradient for p in node.parameters if id(p) in seen and self.trains(p)]
             of_others = [recording.array(gradient.shape) for gradient in again]
             for gradient, kept in zip(again, of_others):
-                recording(_copy, gradient, kept)
+                recording(copy_into, kept, gradient)
             dout = backward(dout, i > first)
             for gradient, kept in zip(again, of_others):
                 recording(_add, kept, gradient)
@@ -349,10 +349,6 @@ class Network:
             shape = node.output_shape(shape)
             largest = max(largest, int(np.prod(shape)))
         return largest
-
-
-def _copy(values, out) -> None:
-    out[...] = values
 
 
 def _add(values, out) -> None:

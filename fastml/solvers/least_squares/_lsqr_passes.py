@@ -11,9 +11,6 @@ from fastml.kernels.glm_data import Data, Rule, new_models
 from fastml.solvers._errors import overflow_error
 from fastml.solvers.least_squares._rows import BLOCK_BYTES, Rows
 
-# Of dense rows in float64 that are copied: the copy costs less than a pass of LSQR over rows where they lie.
-FEW_BYTES = 2**24
-
 # Passes that LSQR makes for a target: two an iteration, of which there are a dozen. A factorisation takes as long as
 # FACTORISATION of them, and as one more for every other column of its triangle.
 PASSES = 24
@@ -28,16 +25,11 @@ PASS_BYTES = 2**20
 FLOAT32_ROWS = 4096
 
 
-def is_few(rows: Rows) -> bool:
-    """Whether rows are so few that a copy in float64 is made."""
-    return 8 * rows.shape[0] * rows.shape[1] <= FEW_BYTES
-
-
 def passes_pay(rows: Rows) -> bool:
     """Whether LSQR is to go over the rows rather than over their factor, which all targets share."""
     return (
         isinstance(rows.data.X, CSR)
-        or is_few(rows)
+        or rows.is_few
         or rows.n_targets == 1
         or rows.n_targets * PASSES <= FACTORISATION + min(rows.shape) / 2
     )
@@ -91,8 +83,8 @@ def _operator(rows: Rows, mean: np.ndarray, tol: float) -> Any:
     X = rows.data.X
     if isinstance(X, CSR):
         return centred_operator(rows, mean)
-    if is_few(rows):
-        return centred_copy(rows, mean)
+    if rows.is_few:
+        return rows.centred_copy(mean)
     rounding = float(np.finfo(X.dtype).eps)
     if rounding * _relative_mean(rows, mean) <= ROUNDING * tol:
         return _dense_operator(rows, mean, np.zeros(len(mean), X.dtype))
@@ -107,18 +99,6 @@ def _relative_mean(rows: Rows, mean: np.ndarray) -> float:
     step = max(1, 8 * rows.data.X.size // BLOCK_BYTES)
     sample = rows.block(slice(None, None, step), mean)
     return float(np.sqrt(1.0 + mean @ mean / (np.einsum("ij,ij->", sample, sample) / len(sample))))
-
-
-@np.errstate(over="ignore", invalid="ignore")  # what is not finite is looked for at the end
-def centred_copy(rows: Rows, mean: np.ndarray) -> np.ndarray:
-    """Dense centred and weighted rows in float64; ValueError if they are not finite."""
-    copy = rows.data.X.astype(np.float64)
-    copy -= mean
-    if rows.data.weight is not None:
-        copy *= rows.root_weights()[:, None]
-    if not np.isfinite(copy).all():
-        raise overflow_error()
-    return copy
 
 
 def centred_operator(rows: Rows, mean: np.ndarray) -> LinearOperator:

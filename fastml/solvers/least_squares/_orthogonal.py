@@ -20,7 +20,6 @@ from scipy.sparse.linalg import lsqr
 
 from fastml.solvers._errors import overflow_error
 from fastml.solvers.least_squares._cholesky import dual_coefficients
-from fastml.solvers.least_squares._lsqr_passes import centred_copy, is_few
 from fastml.solvers.least_squares._rows import Rows
 
 
@@ -160,10 +159,10 @@ def solve_least_norm(rows: Rows, cutoff: float) -> LeastNorm:
     ValueError
         If a row is not finite.
     """
-    if is_few(rows):
+    if rows.is_few:
         mean, target_mean = rows.means()
         target = (rows.targets() - target_mean) * rows.root_weights()[:, None]
-        coef, singular = _least_norm(centred_copy(rows, mean), target, cutoff)
+        coef, singular = _least_norm(rows.centred_copy(mean), target, cutoff)
         return LeastNorm(coef, singular, mean, target_mean)
     factored = factors(rows)
     n_features = rows.shape[1]

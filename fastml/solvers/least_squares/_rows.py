@@ -8,9 +8,13 @@ from scipy import sparse
 
 from fastml._csr import CSR
 from fastml.kernels.glm_data import Data
+from fastml.solvers._errors import overflow_error
 
 # Of a block in float64; such copies, of which there are two or three at a time, are all that is made of X.
 BLOCK_BYTES = 2**22
+
+# Of dense rows in float64 that are copied as a whole: the copy costs less than a pass of LSQR over rows where they lie.
+FEW_BYTES = 2**24
 
 
 class Rows(NamedTuple):
@@ -43,6 +47,11 @@ class Rows(NamedTuple):
     @property
     def is_tall(self) -> bool:
         return self.shape[1] < self.shape[0]
+
+    @property
+    def is_few(self) -> bool:
+        """Whether they are so few that a copy in float64 is made."""
+        return 8 * self.shape[0] * self.shape[1] <= FEW_BYTES
 
     def root_weights(self) -> np.ndarray:
         """Square roots of the weights."""
@@ -93,6 +102,16 @@ class Rows(NamedTuple):
         if mean is not None:
             dense -= mean  # in place: new memory takes longer than the arithmetic
         return dense
+
+    @np.errstate(over="ignore", invalid="ignore")  # what is not finite is looked for at the end
+    def centred_copy(self, mean: np.ndarray) -> np.ndarray:
+        """All rows less ``mean``, multiplied with the roots of the weights; ValueError if they are not finite."""
+        copy = self.block(slice(None), mean)
+        if self.data.weight is not None:
+            copy *= self.root_weights()[:, None]
+        if not np.isfinite(copy).all():
+            raise overflow_error()
+        return copy
 
     def columns(self, mean: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Blocks of centred columns of a dense X, their rows multiplied with the roots of the weights."""
