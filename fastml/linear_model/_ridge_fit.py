@@ -121,9 +121,11 @@ def checked_alphas(alpha: Any, n_targets: int, dtype: Any) -> np.ndarray:
     Raises
     ------
     ValueError
-        With scikit-learn's wording, if there are as many neither as targets nor as one.
+        With scikit-learn's wording, if there are as many neither as targets nor as one; or if one is NaN.
     """
     alphas = np.asarray(alpha, dtype=dtype).astype(np.float64).ravel()
+    if np.isnan(alphas).any():
+        raise ValueError(f"alpha must not be NaN; got {alpha!r}.")
     if len(alphas) not in (1, n_targets):
         raise ValueError(
             f"Number of targets and number of penalties do not correspond: {len(alphas)} != {n_targets}"

@@ -40,6 +40,8 @@ class KnownClassifier(ClassifierMixin, BaseEstimator):
         if self.multilabel:
             return (scores > 0).astype(int)
         values = self.decision_function(scores)
+        if len(self.classes_) == 1:
+            return np.repeat(self.classes_, len(scores))
         return self.classes_[(values > 0).astype(int) if values.ndim == 1 else values.argmax(axis=1)]
 
 

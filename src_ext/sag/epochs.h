@@ -92,7 +92,7 @@ static void OF(advance, VARIANT)(const linear_data *data, const sag_rule *rule, 
         work -= (double)n * per_row;
         record->cursor += n;
         if (record->cursor == record->n_draws) {
-            end_epoch(rule, model, EPOCH_CHANGE(data, model, &lag, K));
+            end_epoch(data, rule, model, EPOCH_CHANGE(data, model, &lag, K));
             work -= (double)(data->n_features * K);
         }
     }

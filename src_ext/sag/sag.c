@@ -59,8 +59,24 @@ static sag_change dense_epoch_change(const linear_data *data, sag_model *model, 
     return out;
 }
 
+/* Where all weights are 0 their changes tell nothing: the largest step of an intercept, relative to it and to
+   what the step is the sum of. */
+static double intercept_change(const linear_data *data, const sag_model *model, ptrdiff_t K) {
+    const double step = model->record->step_size;
+    double largest = 0.0;
+    for (ptrdiff_t k = 0; k < K && model->record->fit_intercept; k++) {
+        double size = fabs(model->intercept[k]);
+        for (ptrdiff_t i = 0; i < data->n_rows; i++)
+            size += isnan(model->memory[i * K + k]) ? 0.0 : step * fabs(model->memory[i * K + k]);
+        const double moved = step * fabs(model->intercept_gradient[k]);
+        if (moved > largest * size)
+            largest = moved / size;
+    }
+    return largest;
+}
+
 /* scikit-learn's criterion: the largest change of a weight in an epoch, relative to the largest weight. */
-static void end_epoch(const sag_rule *rule, sag_model *model, sag_change epoch) {
+static void end_epoch(const linear_data *data, const sag_rule *rule, sag_model *model, sag_change epoch) {
     sag_record *record = model->record;
     const double largest = epoch.largest, change = epoch.change;
     double not_finite = epoch.not_finite;
@@ -68,9 +84,12 @@ static void end_epoch(const sag_rule *rule, sag_model *model, sag_change epoch) 
         not_finite += model->intercept[k] - model->intercept[k];
     record->cursor = 0;
     record->n_iter++;
-    record->change = largest > 0.0 ? change / largest : change;
+    if (largest > 0.0)
+        record->change = change / largest;
+    else
+        record->change = change > 0.0 ? INFINITY : intercept_change(data, model, rule->n_columns);
     record->finite = not_finite == 0.0;
-    record->converged = record->finite && record->change <= (largest > 0.0 ? record->tol : 0.0);
+    record->converged = record->finite && record->change <= record->tol;
     record->done = record->converged || !record->finite || record->n_iter >= record->max_iter;
 }
 

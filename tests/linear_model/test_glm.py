@@ -168,6 +168,19 @@ def test_regressors_that_scikit_learn_has(model, theirs):
     assert_allclose(model.predict(X), theirs.predict(X), atol=1e-5)
 
 
+@pytest.mark.parametrize("solver", ["newton-cg", "lbfgs", "agd"])
+def test_a_start_where_the_loss_is_straight(solver):
+    # Of every row: huber's second derivative is 0 there.
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((39, 6)) + 3.0
+    y = rng.uniform(0.5, 3.0, 39) * np.where(np.arange(39) % 2, 1.0, -1.0)
+    parameters = {"loss": "huber", "penalty": None, "fit_intercept": False, "tol": 1e-6}
+    model = GeneralizedLinearRegressor(solver=solver, **parameters).fit(X, y)
+    gradient = np.clip(X @ model.coef_ - y, -0.1, 0.1) @ X / len(X)
+    assert model.n_iter_ > 0
+    assert_allclose(gradient, 0.0, atol=2e-6)
+
+
 def test_poisson_predicts_means():
     model = GeneralizedLinearRegressor("poisson", alpha=0.1, **TIGHT).fit(X, COUNTS)
     theirs = sklearn.linear_model.PoissonRegressor(alpha=0.1, tol=1e-10, max_iter=5000).fit(X, COUNTS)

@@ -99,6 +99,18 @@ def test_sparse_rows(solver, n_rows):
     assert_optimal(model, rows, Y[:n_rows], WEIGHT[:n_rows])
 
 
+@pytest.mark.filterwarnings("ignore:The lbfgs solver did not converge")
+def test_positive_coefficients_of_collinear_columns_stay_finite():
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        rows = (rng.standard_normal((40, 3)) @ rng.standard_normal((3, 9))).astype(np.float32)
+        target = rng.standard_normal(40)
+        model = Ridge(0.0, solver="lbfgs", positive=True, tol=0.0).fit(rows, target)
+        residual = target - model.predict(rows)
+        assert model.coef_.min() >= 0.0
+        assert residual @ residual <= 1.001 * 40 * target.var()
+
+
 @pytest.mark.parametrize("solver", ["auto", "lbfgs", "gd", "agd"])
 @pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
 def test_positive_coefficients(solver, storage):

@@ -148,6 +148,12 @@ def test_sparse_targets(estimator, container):
     assert_same_error(estimator, X, container(Y[:, None]))
 
 
+@pytest.mark.parametrize("solver", ["cholesky", "svd", "lsqr", "lbfgs"])
+def test_a_penalty_of_nan(solver):
+    with pytest.raises(ValueError, match="alpha must not be NaN"):
+        Ridge([np.nan, 1.0], solver=solver, positive=solver == "lbfgs").fit(X, np.c_[X[:, 0], X[:, 0]])
+
+
 @pytest.mark.parametrize("alphas", [[], (), np.empty(0)], ids=repr)
 @pytest.mark.parametrize("cv", [None, 3])
 @pytest.mark.parametrize("kind", [RidgeCV, RidgeClassifierCV])

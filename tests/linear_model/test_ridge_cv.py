@@ -139,6 +139,18 @@ def test_classifier(cv, scoring, class_weight):
     assert_array_equal(ours.predict(IRIS[0]), theirs.predict(IRIS[0]))
 
 
+@pytest.mark.parametrize("cv", [None, 3])
+def test_one_class_without_an_intercept_is_scored(cv):
+    model = RidgeClassifierCV(ALPHAS, fit_intercept=False, scoring="accuracy", cv=cv).fit(
+        -TALL, ["a"] * len(TALL)
+    )
+    expected = sklearn.linear_model.RidgeClassifierCV(ALPHAS, fit_intercept=False).fit(
+        -TALL, ["a"] * len(TALL)
+    )
+    assert model.best_score_ == 1.0
+    assert model.coef_.shape == expected.coef_.shape
+
+
 def test_two_classes_are_scored_by_their_own_labels():
     """scikit-learn's leave-one-out takes every row for class 0, and every prediction for right."""
     X, y = IRIS[0][50:], np.array(["a", "b"])[IRIS[1][50:] - 1]

@@ -242,8 +242,27 @@ def test_the_stopping_criterion():
     changes = [abs(b - a).max() / abs(b).max() for a, b in pairwise(paths)]
     assert changes[-1] <= tol
     assert min(changes[:-1]) > tol
-    _, solution = fit(X, target, rule, 0.01, beta=1e6)
-    assert solution.n_iter == 1  # no weight leaves zero
+
+
+@pytest.mark.parametrize("is_sparse", [False, True])
+@pytest.mark.parametrize("loss", ["log_loss", "multinomial", "squared_error"])
+def test_where_no_weight_leaves_0_the_intercepts_decide(loss, is_sparse):
+    X, target = made_up(loss, np.random.default_rng(6), n_columns=3 if loss == "multinomial" else 1)
+    rule = Rule(loss, 3 if loss == "multinomial" else 1)
+    weights, solution = fit(as_csr(X) if is_sparse else X, target, rule, 0.0, beta=1e6, tol=1e-8)
+    shares = np.bincount(target) / len(target) if loss != "squared_error" else None
+    margins = weights[:, -1]
+    match loss:
+        case "log_loss":
+            assert_allclose(1.0 / (1.0 + np.exp(-margins)), shares[1], rtol=1e-5)
+        case "multinomial":
+            assert_allclose(softmax(margins), shares, rtol=1e-5)
+        case "squared_error":
+            assert_allclose(margins, target.mean(), rtol=1e-4)
+    assert not weights[:, :-1].any()
+    assert solution.converged
+    settings = sag.Settings("saga", np.zeros(1), np.array([1e6]), False, 10, 1e-6)
+    assert sag.solve(Data(X, target), rule, new_models(1), settings, 0.0 * weights, seed=0).n_iter == 1
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,8 @@ def advance(data, rule, models, work):
 
     At the end of an epoch, as many steps as there are rows to draw from, a model is done where the largest change of a
     weight since the last epoch's end is at most ``tol`` times the largest weight (intercepts apart), where
-    ``max_iter`` epochs are done, or where a weight is not finite.
+    ``max_iter`` epochs are done, or where a weight is not finite. Where all weights are and were 0, as with a strong l1
+    penalty, an intercept's step is at most ``tol`` times its size and that of the gradients that the step sums.
 
     Parameters
     ----------
@@ -116,10 +117,22 @@ def _end_epoch(model, record):
     largest, change = np.abs(model.coef).max(), np.abs(model.coef - model.previous).max()
     model.previous[...] = model.coef
     record["n_iter"] += 1
-    record["change"] = change / largest if largest > 0.0 else change
+    if largest > 0.0:
+        record["change"] = change / largest
+    else:
+        record["change"] = np.inf if change > 0.0 else _intercept_change(model, record)
     record["finite"] = np.isfinite(model.coef).all() and np.isfinite(model.intercept).all()
-    record["converged"] = record["finite"] and record["change"] <= (record["tol"] if largest > 0.0 else 0.0)
+    record["converged"] = record["finite"] and record["change"] <= record["tol"]
     record["done"] = record["converged"] or not record["finite"] or record["n_iter"] >= record["max_iter"]
+
+
+def _intercept_change(model, record):
+    if not record["fit_intercept"]:
+        return 0.0
+    step = record["step_size"]
+    size = np.abs(model.intercept) + step * np.nansum(np.abs(model.memory), axis=0)
+    moved = step * np.abs(model.intercept_gradient)
+    return np.divide(moved, size, out=np.zeros_like(moved), where=moved > 0.0).max()
 
 
 def _gradient(data, rule, record, i, z):

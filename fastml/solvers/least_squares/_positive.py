@@ -31,7 +31,8 @@ def solve_positive(
     """Ridge with coefficients >= 0 by SciPy's L-BFGS-B.
 
     Objective and gradient come from the moments of tall rows, so that X is read once, and the solution is made exact
-    among the coefficients above zero; of others from a pass over X each time.
+    among the coefficients above zero; of others from a pass over X each time, and so where columns are collinear and
+    no penalty mends it: rounded products of features have no minimum then.
 
     Parameters
     ----------
@@ -54,6 +55,8 @@ def solve_positive(
     if by_moments:
         taken = moments(rows)
         mean, target_mean = taken.mean, taken.target_mean
+        by_moments = lapack.dpotrf(taken.gram + alphas.min() * np.eye(n_features))[1] == 0
+    if by_moments:
         objectives = [
             _of_moments(taken, k, _half_square(rows, k, target_mean[k])) for k in range(len(alphas))
         ]

@@ -116,11 +116,9 @@ def _newton_step(objective: Objective, gradient: np.ndarray) -> Generator[Any, A
             break
         product = yield from objective.multiply(direction)
         curvature = dot(direction, product)
-        if 0.0 <= curvature <= 16 * np.finfo(np.float64).eps * norm:
-            break
-        if curvature < 0.0:
-            if inner == 0:
-                step += square / -curvature * direction
+        if curvature <= 16 * np.finfo(np.float64).eps * norm:
+            if inner == 0:  # down the gradient: huber's Hessian is 0 where all residuals are large
+                step += (square / -curvature if curvature < 0.0 else 1.0) * direction
             break
         length = square / curvature
         step += length * direction

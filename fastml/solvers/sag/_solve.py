@@ -32,7 +32,8 @@ class Settings(NamedTuple):
     max_iter : int
         Epochs at most.
     tol : float
-        A model stops after an epoch in which no weight changed by more than ``tol`` times the largest weight.
+        A model stops after an epoch in which no weight changed by more than ``tol`` times the largest weight, or, where
+        all are 0, when its intercepts' steps are as small.
     """
 
     method: str
