@@ -107,7 +107,7 @@ def grid_of(estimator: Any) -> Grid:
             raise ValueError(
                 f"{parameter} must hold one value at least; got {getattr(estimator, parameter)!r}."
             )
-    return Grid(name, np.asarray(Cs), l1_ratios, scoring, bool(legacy))
+    return Grid(name, _checked_Cs(Cs), l1_ratios, scoring, bool(legacy))
 
 
 def check_solver(solver: str, penalty: str | None, dual: bool) -> None:
@@ -178,6 +178,12 @@ def _grid_penalty(estimator: Any, l1_ratios: Any) -> str:
             "valuesin [0, 1] instead."
         )
     return "l2" if l1_ratios is None else _named(np.asarray(l1_ratios))
+
+
+def _checked_Cs(Cs: Any) -> np.ndarray:
+    if not all(isinstance(C, numbers.Real) and C > 0.0 for C in Cs):
+        raise ValueError(f"Cs must be an int, or an array-like of numbers above 0; got {Cs!r}.")
+    return np.asarray(Cs)
 
 
 def _check_l1_ratios(l1_ratios: Any) -> None:

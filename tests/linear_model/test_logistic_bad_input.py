@@ -189,6 +189,12 @@ def test_a_grid_of_nothing(parameters):
         LogisticRegressionCV(**{**CV, **parameters}).fit(X, Y)
 
 
+@pytest.mark.parametrize("Cs", [["a"], [1.0, np.nan], [0.0], [1.0, -1.0], [[1.0, 2.0]]], ids=str)
+def test_a_grid_of_what_is_no_penalty(Cs):
+    with pytest.raises(ValueError, match="Cs must be an int, or an array-like of numbers above 0; got"):
+        LogisticRegressionCV(**{**CV, "Cs": Cs}).fit(X, Y)
+
+
 @pytest.mark.parametrize("solver", [*SMOOTH, "sag", "saga", "liblinear"])
 @pytest.mark.parametrize(("y", "lost"), [(Y, 0), (Y, 1), (Y3, 0), (Y3, 2)])
 def test_balanced_classes_of_which_one_weighs_nothing(solver, y, lost):
