@@ -181,7 +181,7 @@ def _grid_penalty(estimator: Any, l1_ratios: Any) -> str:
 
 
 def _checked_Cs(Cs: Any) -> np.ndarray:
-    if not all(isinstance(C, numbers.Real) and C > 0.0 for C in Cs):
+    if not all(isinstance(C, numbers.Real) and float(C) > 0.0 for C in Cs):
         raise ValueError(f"Cs must be an int, or an array-like of numbers above 0; got {Cs!r}.")
     return np.asarray(Cs)
 

@@ -27,7 +27,8 @@ typedef struct {
 } moments_pass;
 
 typedef struct {
-    const moments_pass *passes[6]; /* dense f32, f64; CSR f32 i32, i64; CSR f64 i32, i64 */
+    /* In X's own precision, and in float64: dense f32, f64; CSR f32 i32, i64; CSR f64 i32, i64. */
+    const moments_pass *passes[2][6];
 } moments_kernels;
 
 FASTML_DECLARE(moments_kernels, moments_kernels);

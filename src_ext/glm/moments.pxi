@@ -19,7 +19,7 @@ cdef extern from "moments.h":
         void (*reduce)(const moments_job *) noexcept nogil
 
     ctypedef struct moments_kernels:
-        const moments_pass *passes[6]
+        const moments_pass *passes[2][6]
 
     const moments_kernels *MOMENTS_KERNELS(int level) nogil
 
@@ -36,13 +36,13 @@ cdef void run_moments_share(void *context, int share, int n_shares) noexcept nog
     shared.kernel.run(shared.job, share)
 
 
-def moments(data, shift, out, weighting, rows, int n_threads):
+def moments(data, shift, out, weighting, rows, bint exact, int n_threads):
     """See ``fastml.kernels.reference.glm.moments``."""
     cdef moments_job job
     cdef SharedMoments shared
     cdef int reserved
     cdef size_t size
-    shared.kernel = MOMENTS.passes[<int> matrix(data.X, &job.x)]
+    shared.kernel = MOMENTS.passes[exact][<int> matrix(data.X, &job.x)]
     shared.job = &job
     job.n_targets = take_target_table(data, out, &job)
     job.out = <double *> matrix_of(

@@ -1,7 +1,9 @@
-/* The moments of CSR rows, which are laid out densely, for one VARIANT, which it ends. */
+/* The moments of CSR rows of REAL, which are laid out densely, in the arithmetic KIND, for one VARIANT, which
+   it ends. */
 #include "row_csr.h"
 
-static void OF(moments_take_csr, VARIANT)(const moments_job *job, const REAL *shift, ptrdiff_t i, REAL *row) {
+static void OF(moments_take_csr, VARIANT)(const moments_job *job, const OF(moments_value, KIND) * shift,
+                                          ptrdiff_t i, OF(moments_value, KIND) * row) {
     ROW entries = OF(row_at, VARIANT)(&job->x, i);
     for (ptrdiff_t f = 0; f < job->x.n_features; f++)
         row[f] = -shift[f];
@@ -10,7 +12,7 @@ static void OF(moments_take_csr, VARIANT)(const moments_job *job, const REAL *sh
 }
 
 static void OF(moments_csr, VARIANT)(const moments_job *job, int share) {
-    OF(moments_share, KIND)(job, share, OF(moments_take_csr, VARIANT));
+    OF(moments_share, KIND)(job, share, sizeof(REAL), OF(moments_take_csr, VARIANT));
 }
 
 static const moments_pass OF(moments_pass_csr, VARIANT) = {OF(moments_bytes, KIND), OF(moments_csr, VARIANT),

@@ -1,4 +1,5 @@
-/* A share's part of the moments, for REAL of KIND: a template.
+/* A share's part of the moments, in the arithmetic REAL of KIND: a template. What X is made of is the
+ * business of who includes moments_elements.h.
  *
  * Rows z = (x - shift, 1, y - shift), padded with zeros, are laid out block by block, and multiplied with
  * themselves by gemm.h's micro-kernel, whose depth are the rows of a block: of the product, the tiles on and
@@ -13,6 +14,7 @@
 #define LANES OF(LANES, KIND)
 #define COLUMNS OF(GEMM_COLUMNS, KIND)
 #define LAYOUT OF(moments_layout, KIND)
+#define VALUE OF(moments_value, KIND)
 
 #ifndef FASTML_GLM_MOMENTS_PASS_H
 #define FASTML_GLM_MOMENTS_PASS_H
@@ -34,6 +36,8 @@ INLINE ptrdiff_t moments_smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : 
 INLINE size_t moments_lines(ptrdiff_t n, size_t size) { return ((size_t)n * size + 63) / 64 * 64; }
 
 #endif
+
+typedef REAL VALUE;
 
 typedef struct {
     ptrdiff_t width, height;     /* of the table of moments */
@@ -182,7 +186,9 @@ INLINE void OF(moments_block, KIND)(const moments_job *job, const LAYOUT *layout
     }
 }
 
-INLINE void OF(moments_share, KIND)(const moments_job *job, int share, OF(moments_take, KIND) * take) {
+/* `size` is that of an element of X. */
+INLINE void OF(moments_share, KIND)(const moments_job *job, int share, size_t size,
+                                    OF(moments_take, KIND) * take) {
     const LAYOUT layout = OF(moments_layout_of, KIND)(job);
     REAL *rows = (REAL *)((char *)job->scratch + (size_t)share * layout.share_bytes);
     REAL *packed = rows + layout.depth * layout.stride, *panel = packed + layout.depth * layout.stride;
@@ -201,9 +207,9 @@ INLINE void OF(moments_share, KIND)(const moments_job *job, int share, OF(moment
         ptrdiff_t n_rows = OF(moments_fill, KIND)(job, &layout, first, last, shift, rows, weights, take);
         moments_ahead ahead = {NULL, 0, 0};
         if (!job->rows && !job->x.indptr && b + 1 < end) {
-            ahead.at = (const char *)((const REAL *)job->x.data + last * job->x.n_features);
-            ahead.n_lines = (moments_smaller(last + layout.depth, job->n_taken) - last) * job->x.n_features *
-                            (ptrdiff_t)sizeof(REAL) / 64;
+            const ptrdiff_t row_bytes = job->x.n_features * (ptrdiff_t)size;
+            ahead.at = (const char *)job->x.data + last * row_bytes;
+            ahead.n_lines = (moments_smaller(last + layout.depth, job->n_taken) - last) * row_bytes / 64;
             ahead.a_tile = 3 * ahead.n_lines / (layout.n_tiles * layout.n_panels) + 1;
         }
         OF(moments_block, KIND)(job, &layout, share, rows, n_rows, packed, panel, weights, sums, ahead);
@@ -232,30 +238,9 @@ static void OF(moments_reduce, KIND)(const moments_job *job) {
                 }
 }
 
-static void OF(moments_take_dense, KIND)(const moments_job *job, const REAL *shift, ptrdiff_t i, REAL *row) {
-    const ptrdiff_t n = job->x.n_features;
-    const REAL *x = (const REAL *)job->x.data + i * n;
-    ptrdiff_t f = 0;
-    for (; f + LANES <= n; f += LANES)
-        *(MEM *)(row + f) = *(const MEM *)(x + f) - *(const MEM *)(shift + f);
-    if (f < n && n >= LANES) { /* the last vector overlaps the one before it */
-        f = n - LANES;
-        *(MEM *)(row + f) = *(const MEM *)(x + f) - *(const MEM *)(shift + f);
-        return;
-    }
-    for (; f < n; f++)
-        row[f] = x[f] - shift[f];
-}
-
-static void OF(moments_dense, KIND)(const moments_job *job, int share) {
-    OF(moments_share, KIND)(job, share, OF(moments_take_dense, KIND));
-}
-
-static const moments_pass OF(moments_pass_dense, KIND) = {OF(moments_bytes, KIND), OF(moments_dense, KIND),
-                                                          OF(moments_reduce, KIND)};
-
 #undef VEC
 #undef MEM
 #undef LANES
 #undef COLUMNS
 #undef LAYOUT
+#undef VALUE

@@ -24,10 +24,12 @@ def test_moments(backend, loss):
         shift = np.concatenate([shift, 0.5 * np.ones(n_targets)])
         weighting = -1 if data.weight is None else rng.integers(-1, 2)
         taken = rng.integers(0, len(problem.rows), len(problem.rows)) if rng.random() < 0.5 else None
+        exact = bool(rng.integers(0, 2))
+        epsilon = np.finfo(np.float64).eps if exact else problem.epsilon
         wanted = filled((n + n_targets, n))
         got = backend.arrays.send(filled(wanted.shape))
         reference.moments(in_float64(data), shift, wanted, weighting, taken)
-        backend.glm.moments(sent(backend, data), shift, got, weighting, taken)
+        backend.glm.moments(sent(backend, data), shift, got, weighting, taken, exact)
         got = backend.arrays.fetch(got)
         weight = np.ones(len(problem.rows)) if weighting < 0 else data.weight[weighting]
         weight = weight if taken is None else weight * np.bincount(taken, minlength=len(weight))
@@ -36,7 +38,7 @@ def test_moments(backend, loss):
             np.abs(np.concatenate([problem.rows.T, target]))
             + np.abs(np.concatenate([shift[: n - 1], [0.0], shift[n - 1 :]]))[:, None]
         )
-        off = ROUNDINGS * problem.epsilon * ((weight * sizes) @ sizes[:n].T)
+        off = ROUNDINGS * epsilon * ((weight * sizes) @ sizes[:n].T)
         assert_within(got, wanted, off, problem, "moments")
         assert_array_equal(got[:n], got[:n].T)
 
@@ -49,9 +51,11 @@ def test_moments_about_the_mean_keep_their_digits(backend):
     X = (1000.0 + rng.standard_normal((400, 3))).astype(np.float32)
     data, shift = Data(X, np.zeros((1, 400))), np.array([1000.0, 1000.0, 1000.0, 0.0])
     out, wanted = backend.arrays.send(filled((5, 4))), filled((5, 4))
-    backend.glm.moments(sent(backend, data), shift, out)
     reference.moments(data, shift, wanted)
-    np.testing.assert_allclose(backend.arrays.fetch(out)[:4, :4], wanted[:4, :4], rtol=1e-5, atol=1e-3)
+    for exact, rtol, atol in ((False, 1e-5, 1e-3), (True, 1e-13, 1e-11)):
+        backend.glm.moments(sent(backend, data), shift, out, exact=exact)
+        got = backend.arrays.fetch(out)
+        np.testing.assert_allclose(got[:4, :4], wanted[:4, :4], rtol=rtol, atol=atol)
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
@@ -69,7 +73,7 @@ def test_moments_of_many_rows_and_of_many_features(n_threads, n_rows, n_features
     reference.moments(data, shift, wanted, 0)
     for _ in range(2):
         got.append(filled(wanted.shape))
-        _glm.moments(data, shift, got[-1], 0, None, n_threads)
+        _glm.moments(data, shift, got[-1], 0, None, False, n_threads)
     np.testing.assert_allclose(got[0], wanted, rtol=1e-10, atol=1e-10 * n_rows)
     assert_array_equal(got[0], got[1])
 

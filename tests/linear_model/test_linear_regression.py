@@ -12,12 +12,25 @@ rng = np.random.default_rng(0)
 X = rng.standard_normal((80, 6)) + 2.0
 Y = X @ rng.standard_normal((6, 2)) + rng.standard_normal((80, 2))
 WEIGHT = rng.uniform(0.0, 2.0, 80)
-SETTINGS = {"tall": X, "square": X[:6], "wide": X[:4], "singular": np.column_stack([X, X[:, 0]])}
+SIZES = 10.0 ** np.arange(-3, 3)
+SETTINGS = {
+    "tall": X,
+    "square": X[:6],
+    "wide": X[:4],
+    "singular": np.column_stack([X, X[:, 0]]),
+    "of several sizes": X * SIZES,
+    "singular, of several sizes": np.column_stack([X, X[:, 0] + X[:, 1]]) * [*SIZES, 1e3],
+    "repeated": np.repeat(X[:3], 2, axis=0),
+}
 
 
-@pytest.fixture(params=["copied", "factorised"])
+@pytest.fixture(params=["by products", "copied", "factorised"])
 def either_way(request, monkeypatch):
-    """Few rows are decomposed in a copy, many by way of a triangle."""
+    """Products where they have the digits; else few rows are decomposed in a copy, many by way of a triangle."""
+    if request.param != "by products":
+        monkeypatch.setattr(
+            "fastml.solvers.least_squares._least_norm.LEAST_EIGENVALUE", {"float64": 2.0, "float32": 2.0}
+        )
     if request.param == "factorised":
         monkeypatch.setattr("fastml.solvers.least_squares._rows.FEW_BYTES", 0)
 
@@ -58,6 +71,32 @@ def test_digits_survive_ill_conditioned_columns(either_way):
     assert_allclose(model.coef_, [1.0, 1.0], rtol=1e-3)
     assert model.rank_ == 2
     assert LinearRegression(tol=1e-4).fit(rows, y).rank_ == 1
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    "name", ["tall", "wide", "singular", "of several sizes", "singular, of several sizes"]
+)
+def test_products_are_enough(monkeypatch, name, dtype):
+    """Rows are decomposed only where columns are nearly collinear: it takes ten times as long."""
+    monkeypatch.delattr("fastml.solvers.least_squares._least_norm._orthogonally")
+    rows = SETTINGS[name].astype(dtype)
+    y = Y[: len(rows)].astype(dtype)
+    ours, theirs = (kind().fit(rows, y) for kind in (LinearRegression, sklearn.linear_model.LinearRegression))
+    rtol = 1e-9 if dtype == np.float64 else 1e-3
+    assert ours.rank_ == theirs.rank_
+    assert_allclose(ours.coef_, theirs.coef_, rtol=rtol, atol=rtol * np.abs(theirs.coef_).max())
+    n = ours.rank_
+    assert_allclose(ours.singular_[:n], theirs.singular_[:n], rtol=rtol)
+    assert ours.singular_.shape == theirs.singular_.shape
+
+
+@pytest.mark.parametrize("distance", [1e-3, 1e-5])
+def test_nearly_collinear_columns_keep_their_digits(distance):
+    rows = np.column_stack([X, X[:, 0] + distance * Y[:, 0]])
+    ours, theirs = (kind().fit(rows, Y[:, 1]) for kind in (LinearRegression, sklearn.linear_model.LinearRegression))
+    assert_allclose(ours.coef_, theirs.coef_, rtol=1e-8)
+    assert_allclose(ours.singular_, theirs.singular_, rtol=1e-10)
 
 
 def test_many_blocks():

@@ -119,7 +119,7 @@ def test_x_is_read_once_for_all_penalties_and_folds(monkeypatch):
     monkeypatch.setattr(
         glm,
         "moments",
-        lambda data, shift, out, weighting=-1, rows=None: (
+        lambda data, shift, out, weighting=-1, rows=None, exact=False: (
             taken.extend(range(len(TALL)) if rows is None else rows),
             moments(data, shift, out, weighting, rows),
         ),

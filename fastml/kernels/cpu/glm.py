@@ -35,8 +35,8 @@ def margins(X, weights, out):
     _glm.margins(X, weights, out, _n_threads(X, len(weights)))
 
 
-def moments(data, shift, out, weighting=-1, rows=None):
-    _glm.moments(data, shift, out, weighting, rows, _n_threads(data.X, len(out) // 4 + 1))
+def moments(data, shift, out, weighting=-1, rows=None, exact=False):
+    _glm.moments(data, shift, out, weighting, rows, exact, _n_threads(data.X, len(out) // 4 + 1))
 
 
 def _n_threads(X, n_columns):

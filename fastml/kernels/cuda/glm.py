@@ -102,14 +102,15 @@ def margins(X, weights, out):
         out[first:end] = (own + weights[:, -1:]).T.astype(X.dtype)
 
 
-def moments(data, shift, out, weighting=-1, rows=None):
+def moments(data, shift, out, weighting=-1, rows=None, exact=False):
     xp, X = _device.array_module(), data.X
+    dtype = np.dtype(np.float64) if exact else X.dtype
     n, n_targets = X.shape[1], out.shape[0] - X.shape[1] - 1
     weight = None if weighting < 0 else data.weight[weighting]
     if rows is not None:  # a row's weight is how often it is taken
         times = arrays.send(np.bincount(rows, minlength=X.shape[0]).astype(np.float64))
         weight = times if weight is None else weight * times
-    of_features = arrays.send(shift[:n].astype(X.dtype))
+    of_features = arrays.send(shift[:n].astype(dtype))
     of_targets = arrays.send(np.ascontiguousarray(shift[n:, None]))
     classes = arrays.send(
         (np.arange(n_targets) if n_targets > 1 else np.ones(n_targets)).astype(np.int32)[:, None]
@@ -118,7 +119,7 @@ def moments(data, shift, out, weighting=-1, rows=None):
     n_at_once = max(1, min(PIECE_ROWS, PIECE_BYTES // (16 * (n + 1 + n_targets))))
     for first in range(0, X.shape[0], n_at_once):
         end = min(first + n_at_once, X.shape[0])
-        columns = _zeros((end - first, n + 1 + n_targets), X.dtype)
+        columns = _zeros((end - first, n + 1 + n_targets), dtype)
         columns[:, : n + 1] = _with_one(X, first, end)
         columns[:, :n] -= of_features
         if np.dtype(data.target.dtype) == np.int32:
@@ -130,7 +131,7 @@ def moments(data, shift, out, weighting=-1, rows=None):
         if weight is not None:
             own = weight[first:end, None]
             columns[:] = xp.where(own != 0.0, columns, 0.0)
-            weighted = weighted * own.astype(X.dtype)
+            weighted = weighted * own.astype(dtype)
         with np.errstate(all="ignore"):
             out[...] += columns.T @ weighted
     _make_symmetric(out[: n + 1])

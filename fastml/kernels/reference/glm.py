@@ -165,7 +165,7 @@ def margins(X, weights, out):
         out[...] = _rows_with_one(X) @ weights.T
 
 
-def moments(data, shift, out, weighting=-1, rows=None):
+def moments(data, shift, out, weighting=-1, rows=None, exact=False):
     """Sum the products of features, 1 and targets over the rows, in one pass over X.
 
     With z = (x - shift, 1) of a row's features and t = y - shift of its targets, sum_i weight_i z_i z_i', and below it
@@ -184,6 +184,9 @@ def moments(data, shift, out, weighting=-1, rows=None):
         The row of ``Data.weight``; -1: every row weighs 1.
     rows : array of int64, shape (n,), optional
         Numbers of the rows to take, each as often as it is there; in host memory on every device.
+    exact : bool, default=False
+        Whether products are taken and summed in float64 whatever X is, and features' shifts may be any; else blocks
+        of some hundred rows are in X's own precision.
     """
     n_features = data.X.shape[1]
     n_targets = len(out) - n_features - 1

@@ -13,14 +13,13 @@ from fastml.solvers.least_squares._cholesky import (
 )
 from fastml.solvers.least_squares._conjugate_gradient import solve as conjugate_gradient
 from fastml.solvers.least_squares._conjugate_gradient import solve_passes
+from fastml.solvers.least_squares._least_norm import LeastNorm, solve_least_norm
 from fastml.solvers.least_squares._leave_one_out import LeaveOneOut, leave_one_out
 from fastml.solvers.least_squares._lsqr_passes import passes_pay, solve_lsqr_passes
 from fastml.solvers.least_squares._moments import Moments, centred, moments, raw_moments, sample_mean
 from fastml.solvers.least_squares._orthogonal import (
     Factors,
-    LeastNorm,
     factors,
-    solve_least_norm,
     solve_lsqr,
     solve_svd,
 )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.linalg import lapack
+from scipy.linalg import blas, lapack
 
 from fastml._csr import CSR
 from fastml.solvers._errors import overflow_error
@@ -87,9 +87,11 @@ def dual_gram(rows: Rows, mean: np.ndarray) -> np.ndarray:
         products = (X @ X.T).toarray() - of_mean - of_mean[:, None] + mean @ mean
         out = root * products * root[:, None]
     else:
-        out = np.zeros(2 * rows.shape[:1])
+        # By SciPy's BLAS, as what is solved: NumPy's has threads of its own, which spin while the other's work.
+        triangle = np.zeros(2 * rows.shape[:1], order="F")
         for _, block in rows.columns(mean):
-            out += block @ block.T
+            triangle = blas.dsyrk(1.0, block.T, beta=1.0, c=triangle, trans=1, overwrite_c=1)
+        out = triangle + np.triu(triangle, 1).T
     if not np.isfinite(out).all():
         raise overflow_error()
     return out
@@ -102,5 +104,5 @@ def dual_coefficients(rows: Rows, mean: np.ndarray, dual: np.ndarray) -> np.ndar
         return (rows.sparse().T @ weighted.T).T - weighted.sum(axis=1)[:, None] * mean
     out = np.empty((len(dual), rows.shape[1]))
     for chosen, block in rows.columns(mean):
-        out[:, chosen] = dual @ block
+        out[:, chosen] = blas.dgemm(1.0, block.T, dual.T).T
     return out

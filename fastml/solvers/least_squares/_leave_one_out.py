@@ -17,7 +17,7 @@ import numpy as np
 from scipy.linalg import svd
 
 from fastml.solvers.least_squares._cholesky import dual_coefficients, dual_gram
-from fastml.solvers.least_squares._moments import exact_moments
+from fastml.solvers.least_squares._moments import moments
 from fastml.solvers.least_squares._orthogonal import factors
 from fastml.solvers.least_squares._rows import Rows
 
@@ -108,7 +108,7 @@ def _tall(rows: Rows, by_svd: bool) -> LeaveOneOut:
         left, s, right = svd(factored.matrix[: rows.shape[1]], full_matrices=False)
         projected = s[:, None] * (left.T @ factored.right[: len(left)])
         return LeaveOneOut(rows, factored.mean, factored.target_mean, s**2, right.T, projected)
-    taken = exact_moments(rows)
+    taken = moments(rows, exact=True)  # errors divide by what differs from 1 by little
     values, vectors = np.linalg.eigh(taken.gram)
     values = np.maximum(values, 0.0)
     return LeaveOneOut(rows, taken.mean, taken.target_mean, values, vectors, vectors.T @ taken.cross.T)

@@ -38,7 +38,7 @@ class Moments(NamedTuple):
     target_mean: np.ndarray
 
 
-def moments(rows: Rows) -> Moments:
+def moments(rows: Rows, *, exact: bool = False) -> Moments:
     """Moments of all rows.
 
     They are summed about the mean of a sample of rows, so that hardly a digit is lost when what is left of the mean is
@@ -47,6 +47,8 @@ def moments(rows: Rows) -> Moments:
     Parameters
     ----------
     rows : Rows
+    exact : bool, default=False
+        Whether in float64 whatever X is.
 
     Returns
     -------
@@ -58,32 +60,17 @@ def moments(rows: Rows) -> Moments:
         If a sum is not finite.
     """
     shift = sample_mean(rows)
-    table = raw_moments(rows, shift)
+    table = raw_moments(rows, shift, exact=exact)
     taken = centred(rows, table, shift)
     if rows.fit_intercept and _lost(table, taken):
         shift = rounded(np.concatenate([taken.mean, taken.target_mean]), rows)
-        taken = centred(rows, raw_moments(rows, shift), shift)
+        taken = centred(rows, raw_moments(rows, shift, exact=exact), shift)
     return taken
 
 
-@np.errstate(over="ignore", invalid="ignore")  # what is not finite is looked for at the end
-def exact_moments(rows: Rows) -> Moments:
-    """Moments of all rows in float64 whatever X is: leave-one-out errors divide by what differs from 1 by little."""
-    if rows.data.X.dtype == np.float64:
-        return moments(rows)
-    mean, target_mean = rows.means()
-    gram, cross = np.zeros((len(mean), len(mean))), np.zeros((rows.n_targets, len(mean)))
-    root = rows.root_weights()[:, None]
-    for chosen in rows.blocks():
-        block = rows.block(chosen, mean) * root[chosen]
-        gram += block.T @ block
-        cross += ((rows.targets(chosen) - target_mean) * root[chosen]).T @ block
-    if not np.isfinite(gram).all():
-        raise overflow_error()
-    return Moments(gram, cross, mean, target_mean)
-
-
-def raw_moments(rows: Rows, shift: np.ndarray, chosen: np.ndarray | None = None) -> np.ndarray:
+def raw_moments(
+    rows: Rows, shift: np.ndarray, chosen: np.ndarray | None = None, *, exact: bool = False
+) -> np.ndarray:
     """The kernel's table about ``shift``, of the chosen rows.
 
     Parameters
@@ -92,6 +79,7 @@ def raw_moments(rows: Rows, shift: np.ndarray, chosen: np.ndarray | None = None)
     shift : ndarray of shape (n_features + n_targets,)
         As of `rounded`.
     chosen : ndarray of int64, optional
+    exact : bool, default=False
 
     Returns
     -------
@@ -104,15 +92,15 @@ def raw_moments(rows: Rows, shift: np.ndarray, chosen: np.ndarray | None = None)
     at_once = max(1, WORK_PER_CALL // (shape[0] * shape[1]))
     if n <= at_once or rows.device == "cuda":
         out = backend.arrays.empty(shape, np.float64)
-        backend.glm.moments(rows.data, shift, out, rows.weighting, chosen)
+        backend.glm.moments(rows.data, shift, out, rows.weighting, chosen, exact)
         return backend.arrays.fetch(out)
     total, out = np.zeros(shape), np.empty(shape)
     for first in range(0, n, at_once):
         last = min(first + at_once, n)
         if chosen is None:
-            backend.glm.moments(_between(rows.data, first, last), shift, out, rows.weighting)
+            backend.glm.moments(_between(rows.data, first, last), shift, out, rows.weighting, None, exact)
         else:
-            backend.glm.moments(rows.data, shift, out, rows.weighting, chosen[first:last])
+            backend.glm.moments(rows.data, shift, out, rows.weighting, chosen[first:last], exact)
         total += out
     return total
 

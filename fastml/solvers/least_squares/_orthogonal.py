@@ -15,29 +15,12 @@ C. C. Paige, M. A. Saunders, "LSQR: An Algorithm for Sparse Linear Equations and
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import lstsq, svd
+from scipy.linalg import svd
 from scipy.sparse.linalg import lsqr
 
 from fastml.solvers._errors import overflow_error
 from fastml.solvers.least_squares._cholesky import dual_coefficients
 from fastml.solvers.least_squares._rows import Rows
-
-
-class LeastNorm(NamedTuple):
-    """Solutions of least norm.
-
-    Attributes
-    ----------
-    coef : ndarray of shape (n_targets, n_features)
-    singular : ndarray of shape (min(n_rows, n_features),)
-        Singular values of centred, weighted rows.
-    mean, target_mean : ndarray
-    """
-
-    coef: np.ndarray
-    singular: np.ndarray
-    mean: np.ndarray
-    target_mean: np.ndarray
 
 
 class Factors(NamedTuple):
@@ -136,52 +119,6 @@ def _decomposed(factored: Factors) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     left, s, right = svd(factored.matrix[:n], full_matrices=False)
     below = np.zeros((len(factored.matrix) - n, len(s)))
     return np.concatenate([left, below]), s, right
-
-
-def solve_least_norm(rows: Rows, cutoff: float) -> LeastNorm:
-    """Solutions of least norm without a penalty, from singular values of which no vectors are made (LAPACK's gelsd).
-
-    Few rows are decomposed as they are, in a copy; of many, their triangle.
-
-    Parameters
-    ----------
-    rows : Rows
-        Dense ones.
-    cutoff : float
-        Singular values below this share of the largest one are taken for 0.
-
-    Returns
-    -------
-    LeastNorm
-
-    Raises
-    ------
-    ValueError
-        If a row is not finite.
-    """
-    if rows.is_few:
-        mean, target_mean = rows.means()
-        target = (rows.targets() - target_mean) * rows.root_weights()[:, None]
-        coef, singular = _least_norm(rows.centred_copy(mean), target, cutoff)
-        return LeastNorm(coef, singular, mean, target_mean)
-    factored = factors(rows)
-    n_features = rows.shape[1]
-    means = factored.mean, factored.target_mean
-    if factored.is_tall:
-        triangle, right = factored.matrix[:n_features], factored.right[:n_features]
-        return LeastNorm(*_least_norm(triangle, right, cutoff), *means)
-    # X = A Q': the solution is X' (A')^+ A^+ y, of which the middle is taken relative to the largest singular value, so
-    # that no square leaves float64's range.
-    inner, singular = _least_norm(factored.matrix, factored.right, cutoff)
-    largest = singular.max(initial=0.0) or 1.0
-    dual, _ = _least_norm(factored.matrix.T / largest, inner.T, cutoff)
-    return LeastNorm(dual_coefficients(rows, factored.mean, dual) / largest, singular, *means)
-
-
-def _least_norm(matrix: np.ndarray, right: np.ndarray, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
-    """Solutions by target, and singular values."""
-    solution, _, _, singular = lstsq(matrix, right, cond=cutoff, check_finite=False)
-    return solution.T, singular
 
 
 def solve_lsqr(

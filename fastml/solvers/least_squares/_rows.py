@@ -9,6 +9,7 @@ from scipy import sparse
 from fastml._csr import CSR
 from fastml.kernels.glm_data import Data
 from fastml.solvers._errors import overflow_error
+from fastml.solvers._vectors import combination
 
 # Of a block in float64; such copies, of which there are two or three at a time, are all that is made of X.
 BLOCK_BYTES = 2**22
@@ -81,8 +82,8 @@ class Rows(NamedTuple):
         mean, of_targets = np.zeros(n_features), np.zeros(self.n_targets)
         for rows in self.blocks():
             w = np.ones(rows.stop - rows.start) if weight is None else weight[rows]
-            mean += w @ self.block(rows)
-            of_targets += w @ self.targets(rows)
+            mean += combination(w, self.block(rows))
+            of_targets += combination(w, self.targets(rows))
         return mean / total, of_targets / total
 
     def blocks(self, least: int = 1) -> Iterator[slice]:
