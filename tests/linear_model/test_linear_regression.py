@@ -94,7 +94,9 @@ def test_products_are_enough(monkeypatch, name, dtype):
 @pytest.mark.parametrize("distance", [1e-3, 1e-5])
 def test_nearly_collinear_columns_keep_their_digits(distance):
     rows = np.column_stack([X, X[:, 0] + distance * Y[:, 0]])
-    ours, theirs = (kind().fit(rows, Y[:, 1]) for kind in (LinearRegression, sklearn.linear_model.LinearRegression))
+    ours, theirs = (
+        kind().fit(rows, Y[:, 1]) for kind in (LinearRegression, sklearn.linear_model.LinearRegression)
+    )
     assert_allclose(ours.coef_, theirs.coef_, rtol=1e-8)
     assert_allclose(ours.singular_, theirs.singular_, rtol=1e-10)
 
