@@ -283,6 +283,14 @@ LIBLINEAR = (LIBLINEAR_A9A, LIBLINEAR_A9A_L1, LIBLINEAR_A9A_DUAL, LIBLINEAR_IRIS
 RIDGE_DENSE = Workload(
     "ridge-dense", "Ridge: dense 1,000,000 × 100 float32", dense_values, "Ridge", {}, rounds=9
 )
+LINEAR_REGRESSION_DENSE = Workload(
+    "linear-regression-dense",
+    "LinearRegression: dense 1,000,000 × 100 float32",
+    dense_values,
+    "LinearRegression",
+    {},
+    rounds=5,
+)
 RIDGE_CV_DENSE = Workload(
     "ridge-cv-dense",
     "RidgeCV, 10 penalties, 5 folds: dense 1,000,000 × 100 float32",
@@ -300,7 +308,7 @@ RIDGE_IRIS = tuple(
         ("linear-regression", "LinearRegression", iris_values),
     )
 )
-RIDGE = (RIDGE_DENSE, RIDGE_CV_DENSE, *RIDGE_IRIS)
+RIDGE = (RIDGE_DENSE, LINEAR_REGRESSION_DENSE, RIDGE_CV_DENSE, *RIDGE_IRIS)
 
 LOGREG_MNIST = Workload(
     "logreg-mnist",

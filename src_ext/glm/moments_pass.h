@@ -1,5 +1,5 @@
-/* A share's part of the moments, in the arithmetic REAL of KIND: a template. What X is made of is the
- * business of who includes moments_elements.h.
+/* A share's part of the moments, in the arithmetic REAL of KIND: a template. What X is made of is
+ * moments_dense.h's and moments_csr.h's business.
  *
  * Rows z = (x - shift, 1, y - shift), padded with zeros, are laid out block by block, and multiplied with
  * themselves by gemm.h's micro-kernel, whose depth are the rows of a block: of the product, the tiles on and

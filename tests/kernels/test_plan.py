@@ -163,7 +163,8 @@ def test_a_child_of_fork_runs_a_plan_that_its_parent_is_running():
 
 
 @pytest.mark.skipif(
-    platform.machine() not in ("x86_64", "AMD64", "aarch64", "arm64"), reason="not told there"
+    platform.machine() not in ("x86_64", "AMD64", "aarch64", "arm64"),
+    reason="only x86-64 and AArch64 are told to take subnormal numbers for 0",
 )
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_subnormal_numbers_are_zero_while_a_plan_runs(n_threads):

@@ -101,6 +101,19 @@ def test_nearly_collinear_columns_keep_their_digits(distance):
     assert_allclose(ours.singular_, theirs.singular_, rtol=1e-10)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n_rows", [7, 50, 80])
+def test_constant_columns_beside_others_of_several_sizes(n_rows):
+    """They are no direction, and are told without a warning from those that are merely short."""
+    for constant in (0.1, 0.7, 3.3, 1e5 / 3.0):
+        rows = np.column_stack([SETTINGS["of several sizes"], np.full(80, constant)])[:n_rows]
+        ours, theirs = (
+            kind().fit(rows, Y[:n_rows]) for kind in (LinearRegression, sklearn.linear_model.LinearRegression)
+        )
+        assert_allclose(ours.coef_, theirs.coef_, rtol=1e-7, atol=1e-7)
+        assert ours.rank_ == theirs.rank_ == 6
+
+
 def test_many_blocks():
     rows = rng.standard_normal((30_000, 40)).astype(np.float32)
     y = rows @ np.arange(40.0) + rng.standard_normal(30_000)

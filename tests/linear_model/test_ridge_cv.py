@@ -121,7 +121,7 @@ def test_x_is_read_once_for_all_penalties_and_folds(monkeypatch):
         "moments",
         lambda data, shift, out, weighting=-1, rows=None, exact=False: (
             taken.extend(range(len(TALL)) if rows is None else rows),
-            moments(data, shift, out, weighting, rows),
+            moments(data, shift, out, weighting, rows, exact),
         ),
     )
     RidgeCV(alphas=np.logspace(-3, 3, 10), cv=5).fit(TALL, y)

@@ -78,9 +78,17 @@ def pseudo_inverse(matrix: np.ndarray, right: np.ndarray, alphas: np.ndarray, ep
     return (projected / (values[kept] + alphas[:, None])) @ vectors[:, kept].T
 
 
-@np.errstate(over="ignore", invalid="ignore")  # what is not finite is looked for at the end
 def dual_gram(rows: Rows, mean: np.ndarray) -> np.ndarray:
     """X X' of centred and weighted rows, in float64; ValueError if it is not finite."""
+    gram = dual_gram_in_range(rows, mean)
+    if gram is None:
+        raise overflow_error()
+    return gram
+
+
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite is looked for at the end
+def dual_gram_in_range(rows: Rows, mean: np.ndarray) -> np.ndarray | None:
+    """As `dual_gram`; None where it is not finite."""
     if isinstance(rows.data.X, CSR):
         X, root = rows.sparse(), rows.root_weights()
         of_mean = X @ mean
@@ -92,9 +100,7 @@ def dual_gram(rows: Rows, mean: np.ndarray) -> np.ndarray:
         for _, block in rows.columns(mean):
             triangle = blas.dsyrk(1.0, block.T, beta=1.0, c=triangle, trans=1, overwrite_c=1)
         out = triangle + np.triu(triangle, 1).T
-    if not np.isfinite(out).all():
-        raise overflow_error()
-    return out
+    return out if np.isfinite(out).all() else None
 
 
 def dual_coefficients(rows: Rows, mean: np.ndarray, dual: np.ndarray) -> np.ndarray:

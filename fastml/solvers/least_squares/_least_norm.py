@@ -19,8 +19,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import eigh, lapack, lstsq
 
-from fastml.solvers.least_squares._cholesky import dual_coefficients, dual_gram
-from fastml.solvers.least_squares._moments import Moments, moments
+from fastml.solvers.least_squares._cholesky import dual_coefficients, dual_gram_in_range
+from fastml.solvers.least_squares._moments import Moments, moments_in_range
 from fastml.solvers.least_squares._orthogonal import factors
 from fastml.solvers.least_squares._rows import Rows
 
@@ -76,9 +76,8 @@ def solve_least_norm(rows: Rows, cutoff: float) -> LeastNorm:
 
 
 def _by_features(rows: Rows, cutoff: float) -> LeastNorm | None:
-    try:
-        taken = moments(rows, exact=True)
-    except ValueError:  # squares have left float64's range; rows need not have
+    taken = moments_in_range(rows, exact=True)
+    if taken is None:  # squares have left float64's range; rows need not have
         return None
     rule = _Rule(cutoff, LEAST_EIGENVALUE[rows.data.X.dtype.name])
     solved = _by_eigenvalues(taken.gram, taken.cross, rule)
@@ -89,9 +88,8 @@ def _by_features(rows: Rows, cutoff: float) -> LeastNorm | None:
 
 def _by_rows(rows: Rows, cutoff: float) -> LeastNorm | None:
     mean, target_mean = rows.means()
-    try:
-        gram = dual_gram(rows, mean)
-    except ValueError:  # as above
+    gram = dual_gram_in_range(rows, mean)
+    if gram is None:  # as above
         return None
     root = rows.root_weights()
     target = (rows.targets() - target_mean).T * root
@@ -145,9 +143,12 @@ def _by_eigenvalues(
 
 def _of_one_size(taken: Moments, rule: _Rule) -> tuple[np.ndarray, np.ndarray] | None:
     """By a factor B of the products, B'B, that is made of columns brought to one size, and brought back."""
-    sizes = np.sqrt(taken.gram.diagonal())
-    if not SMALLEST < sizes.min(initial=np.inf) <= sizes.max(initial=0.0) < LARGEST:
+    squares = taken.gram.diagonal()
+    if (
+        not SMALLEST < squares.min() <= squares.max() < LARGEST
+    ):
         return None
+    sizes = np.sqrt(squares)
     values, vectors = _eigenvectors(taken.gram / sizes / sizes[:, None])
     n = rule.n_left_out(values)
     if n is None:

@@ -59,12 +59,20 @@ def moments(rows: Rows, *, exact: bool = False) -> Moments:
     ValueError
         If a sum is not finite.
     """
+    taken = moments_in_range(rows, exact=exact)
+    if taken is None:
+        raise overflow_error()
+    return taken
+
+
+def moments_in_range(rows: Rows, *, exact: bool = False) -> Moments | None:
+    """As `moments`; None where a sum is not finite."""
     shift = sample_mean(rows)
     table = raw_moments(rows, shift, exact=exact)
-    taken = centred(rows, table, shift)
-    if rows.fit_intercept and _lost(table, taken):
+    taken = _centred_in_range(rows, table, shift)
+    if taken is not None and rows.fit_intercept and _lost(table, taken):
         shift = rounded(np.concatenate([taken.mean, taken.target_mean]), rows)
-        taken = centred(rows, raw_moments(rows, shift, exact=exact), shift)
+        taken = _centred_in_range(rows, raw_moments(rows, shift, exact=exact), shift)
     return taken
 
 
@@ -113,10 +121,17 @@ def _between(data: Data, first: int, last: int) -> Data:
 
 
 def centred(rows: Rows, table: np.ndarray, shift: np.ndarray) -> Moments:
-    """Moments about the means of the rows that ``table`` is the sum of."""
+    """Moments about the means of the rows that ``table`` is the sum of; ValueError if a sum is not finite."""
+    taken = _centred_in_range(rows, table, shift)
+    if taken is None:
+        raise overflow_error()
+    return taken
+
+
+def _centred_in_range(rows: Rows, table: np.ndarray, shift: np.ndarray) -> Moments | None:
     n = rows.shape[1]
     if not np.isfinite(table).all():
-        raise overflow_error()
+        return None
     gram, sums, total = table[:n, :n], table[n, :n], table[n, n]
     cross, target_sums = table[n + 1 :, :n], table[n + 1 :, n]
     if not rows.fit_intercept:
