@@ -144,9 +144,7 @@ def _by_eigenvalues(
 def _of_one_size(taken: Moments, rule: _Rule) -> tuple[np.ndarray, np.ndarray] | None:
     """By a factor B of the products, B'B, that is made of columns brought to one size, and brought back."""
     squares = taken.gram.diagonal()
-    if (
-        not SMALLEST < squares.min() <= squares.max() < LARGEST
-    ):
+    if not SMALLEST < squares.min() <= squares.max() < LARGEST:
         return None
     sizes = np.sqrt(squares)
     values, vectors = _eigenvectors(taken.gram / sizes / sizes[:, None])
