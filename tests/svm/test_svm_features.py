@@ -425,6 +425,12 @@ def test_a_matrix_that_was_given_is_not_copied(monkeypatch, name, share):
     if name.startswith("Nu") or name == "OneClassSVM":
         parameters["nu"] = 0.5 * share
     mine, other = (getattr(module, name)(**parameters).fit(K, labels) for module in (fastml.svm, sklearn.svm))
-    values = "predict" if name.endswith("R") else "decision_function"
-    np.testing.assert_allclose(getattr(mine, values)(K), getattr(other, values)(K), atol=2e-3)
-    np.testing.assert_array_equal(mine.predict(K[:9]) > 0.5, other.predict(K[:9]) > 0.5)
+    if name.endswith("R"):
+        np.testing.assert_allclose(mine.predict(K), other.predict(K), atol=2e-3)
+        return
+    values = other.decision_function(K)
+    np.testing.assert_allclose(mine.decision_function(K), values, atol=2e-3)
+    # Of a support vector on the margin of a OneClassSVM the value is 0, and its sign is of rounding.
+    told = np.abs(values) > 0.01 * np.abs(values).max()
+    assert told.sum() > 200
+    np.testing.assert_array_equal(mine.predict(K)[told], other.predict(K)[told])
