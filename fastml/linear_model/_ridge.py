@@ -122,7 +122,7 @@ def centred_in_place(estimator: Any, X: Any, weight: np.ndarray | None) -> np.nd
     rows = Rows(
         glm_data(X, np.zeros((1, len(X))), None if weight is None else weight[None], "cpu"), 1, True, "cpu"
     )
-    shift = rows.means()[0].astype(X.dtype)
+    shift = rows.feature_means().astype(X.dtype)
     X -= shift
     return shift.astype(np.float64)
 

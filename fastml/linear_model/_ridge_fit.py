@@ -31,6 +31,9 @@ MAX_ITER = {"sag": 1000, "saga": 1000, "gd": 1000, "agd": 1000}
 # Dense rows that "sag" and "saga" centre in a copy.
 SMALL_BYTES = 2**24
 
+# Reciprocal condition number from which on float32 products of rows leave too few digits.
+ILL_CONDITIONED = 1e-6
+
 
 class Settings(NamedTuple):
     """A fit's parameters.
@@ -198,10 +201,12 @@ def _cholesky(rows: Rows, settings: Settings) -> Fitted:
         if coef is None:
             return _svd(rows, settings)
         return _about(coef, taken.mean, taken.target_mean, "cholesky")
-    mean, target_mean = rows.means()
-    gram = least_squares.dual_gram(rows, mean)
-    target = np.ascontiguousarray(((rows.targets() - target_mean) * rows.root_weights()[:, None]).T)
-    dual = least_squares.solve_dual(gram, target, settings.alphas, exact)
+    products = least_squares.products(rows)
+    in_float32 = products.dtype == np.float32
+    dual = least_squares.solve_dual(products, settings.alphas, ILL_CONDITIONED if in_float32 else exact)
+    if dual is None and in_float32:
+        products = least_squares.products(rows, exact=True)
+        dual = least_squares.solve_dual(products, settings.alphas, exact)
     if dual is None:
         warnings.warn(
             "Singular matrix in solving dual problem. Using least-squares solution instead.",
@@ -210,8 +215,13 @@ def _cholesky(rows: Rows, settings: Settings) -> Fitted:
         )
         if not is_sparse:
             return _svd(rows, settings)._replace(solver="cholesky")
-        dual = least_squares.pseudo_inverse(gram, target, settings.alphas, exact)
-    return _about(least_squares.dual_coefficients(rows, mean, dual), mean, target_mean, "cholesky")
+        dual = least_squares.pseudo_inverse(products.gram, products.target, settings.alphas, exact)
+    return _of_dual(rows, products, dual, "cholesky")
+
+
+def _of_dual(rows: Rows, products: least_squares.Products, dual: np.ndarray, solver: str) -> Fitted:
+    coef = least_squares.dual_coefficients(rows, products.mean, dual, products.dtype)
+    return _about(coef, products.mean, products.target_mean, solver)
 
 
 def _about(coef: np.ndarray, mean: np.ndarray, target_mean: np.ndarray, solver: str, **more: Any) -> Fitted:
@@ -248,10 +258,8 @@ def _sparse_cg(rows: Rows, settings: Settings) -> Fitted:
     if rows.is_tall:
         taken = least_squares.moments(rows)
         return _about(solve(taken.gram, taken.cross), taken.mean, taken.target_mean, "sparse_cg")
-    mean, target_mean = rows.means()
-    target = ((rows.targets() - target_mean) * rows.root_weights()[:, None]).T
-    dual = solve(least_squares.dual_gram(rows, mean), target, max_iter=None)
-    return _about(least_squares.dual_coefficients(rows, mean, dual), mean, target_mean, "sparse_cg")
+    products = least_squares.products(rows)
+    return _of_dual(rows, products, solve(products.gram, products.target, max_iter=None), "sparse_cg")
 
 
 def _lbfgs(rows: Rows, settings: Settings) -> Fitted:
@@ -293,7 +301,7 @@ def _sag(rows: Rows, settings: Settings) -> Fitted:
         return fitted._replace(intercept=target_mean - fitted.coef @ mean)
     weights = np.zeros((rows.n_targets, rows.shape[1] + 1))
     if rows.fit_intercept:
-        weights[:, -1] = rows.means()[1]
+        weights[:, -1] = rows.target_means()
     solution = sag.solve(
         rows.data,
         Rule("squared_error"),

@@ -107,8 +107,8 @@ def _is_complement(train: np.ndarray, test: np.ndarray, n: int) -> bool:
 
 def _by_products(rows: Rows, folds: FoldScorer, alphas: np.ndarray) -> tuple[np.ndarray, Solve]:
     unweighted = rows._replace(data=rows.data._replace(weight=None))
-    mean, _ = unweighted.means()
-    products = least_squares.dual_gram(unweighted, mean)
+    taken = least_squares.products(unweighted, exact=True)
+    mean, products = taken.mean, taken.gram
     weight = np.ones(rows.shape[0]) if rows.data.weight is None else rows.data.weight[0]
     targets = rows.targets()
     scores = []

@@ -88,6 +88,30 @@ def test_more_features_than_rows(solver, fit_intercept):
     assert_allclose(model.coef_, wanted.coef_, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("weight", [None, WEIGHT[1:31]], ids=["unweighted", "weighted"])
+@pytest.mark.parametrize("mean", [0.0, 1e4])
+@pytest.mark.parametrize(
+    ("scale", "alpha", "by_float32"),
+    [(1.0, 1.0, True), (1.0, 1e-6, False), (1e-18, 1e-34, False), (1e25, 1e35, False)],
+    ids=["as a rule", "ill-conditioned", "small", "large"],
+)
+def test_products_of_float32_rows(monkeypatch, weight, mean, scale, alpha, by_float32):
+    """In float32, but where that has not the digits, or not the range."""
+    rng = np.random.default_rng(0)
+    of = monkeypatch.setattr
+    taken = []
+    dense = least_squares._products._of_dense
+    of(least_squares._products, "_of_dense", lambda *given: taken.append(given[-1]) or dense(*given))
+    rows = ((rng.standard_normal((30, 31)) + mean) * scale).astype(np.float32)
+    y = rng.standard_normal(30)
+    ours = Ridge(alpha, solver="cholesky").fit(rows, y, weight)
+    theirs = sklearn.linear_model.Ridge(alpha / scale**2, solver="svd").fit(
+        rows.astype(float) / scale, y, weight
+    )
+    assert_allclose(ours.coef_ * scale, theirs.coef_, rtol=1e-3, atol=1e-4 * np.abs(theirs.coef_).max())
+    assert taken == [np.float32] if by_float32 else taken == [np.float32, np.float64]
+
+
 @pytest.mark.parametrize("solver", ["lsqr", "sparse_cg", "sag", "gd", "cholesky", "saga"])
 @pytest.mark.parametrize("n_rows", [N_ROWS, 5])
 def test_sparse_rows(solver, n_rows):

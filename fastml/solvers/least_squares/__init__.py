@@ -5,8 +5,6 @@ least norm, where it is small.
 """
 
 from fastml.solvers.least_squares._cholesky import (
-    dual_coefficients,
-    dual_gram,
     pseudo_inverse,
     solve_dual,
     solve_primal,
@@ -24,6 +22,7 @@ from fastml.solvers.least_squares._orthogonal import (
     solve_svd,
 )
 from fastml.solvers.least_squares._positive import solve_nnls, solve_positive
+from fastml.solvers.least_squares._products import Products, dual_coefficients, products
 from fastml.solvers.least_squares._rows import Rows
 
 __all__ = [
@@ -31,15 +30,16 @@ __all__ = [
     "LeastNorm",
     "LeaveOneOut",
     "Moments",
+    "Products",
     "Rows",
     "centred",
     "conjugate_gradient",
     "dual_coefficients",
-    "dual_gram",
     "factors",
     "leave_one_out",
     "moments",
     "passes_pay",
+    "products",
     "pseudo_inverse",
     "raw_moments",
     "sample_mean",

@@ -19,9 +19,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import eigh, lapack, lstsq
 
-from fastml.solvers.least_squares._cholesky import dual_coefficients, dual_gram_in_range
 from fastml.solvers.least_squares._moments import Moments, moments_in_range
 from fastml.solvers.least_squares._orthogonal import factors
+from fastml.solvers.least_squares._products import dual_coefficients, products_in_range
 from fastml.solvers.least_squares._rows import Rows
 
 # The smallest eigenvalue that is kept, relative to the largest: of float64's 16 digits it leaves ten to float64 rows,
@@ -87,24 +87,23 @@ def _by_features(rows: Rows, cutoff: float) -> LeastNorm | None:
 
 
 def _by_rows(rows: Rows, cutoff: float) -> LeastNorm | None:
-    mean, target_mean = rows.means()
-    gram = dual_gram_in_range(rows, mean)
-    if gram is None:  # as above
+    taken = products_in_range(rows, exact=True)
+    if taken is None:  # as above
         return None
-    root = rows.root_weights()
-    target = (rows.targets() - target_mean).T * root
-    filling = 0.0
+    gram, filling = taken.gram, 0.0
     if rows.fit_intercept:
+        root = rows.root_weights()
         # Centred rows have no part along the weights' roots. Given one there, they are of full rank, as a rule.
         filling = float(gram.diagonal().mean())
         gram += filling / (root @ root) * np.outer(root, root)
-    solved = _by_eigenvalues(gram, target, _Rule(cutoff, LEAST_EIGENVALUE[rows.data.X.dtype.name]))
+    solved = _by_eigenvalues(gram, taken.target, _Rule(cutoff, LEAST_EIGENVALUE[rows.data.X.dtype.name]))
     if solved is None:
         return None
     dual, singular = solved
     if rows.fit_intercept:
         singular = _filled(np.delete(singular, np.abs(singular**2 - filling).argmin()), len(gram))
-    return LeastNorm(dual_coefficients(rows, mean, dual), singular, mean, target_mean)
+    coef = dual_coefficients(rows, taken.mean, dual)
+    return LeastNorm(coef, singular, taken.mean, taken.target_mean)
 
 
 class _Rule(NamedTuple):

@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import svd
 
-from fastml.solvers.least_squares._cholesky import dual_coefficients, dual_gram
 from fastml.solvers.least_squares._moments import moments
 from fastml.solvers.least_squares._orthogonal import factors
+from fastml.solvers.least_squares._products import dual_coefficients, products
 from fastml.solvers.least_squares._rows import Rows
 
 
@@ -94,11 +94,11 @@ def leave_one_out(rows: Rows, by_svd: bool) -> LeaveOneOut:
         return _tall(rows, by_svd)
     if by_svd:
         matrix, _, mean, target_mean, _ = factors(rows)
+        target = (rows.targets() - target_mean) * rows.root_weights()[:, None]
     else:
-        mean, target_mean = rows.means()
-        matrix = dual_gram(rows, mean)
+        taken = products(rows, exact=True)
+        matrix, mean, target, target_mean = taken.gram, taken.mean, taken.target.T, taken.target_mean
     values, vectors = _dual_decomposed(rows, matrix, by_svd)
-    target = (rows.targets() - target_mean) * rows.root_weights()[:, None]
     return LeaveOneOut(rows, mean, target_mean, values, vectors, vectors.T @ target)
 
 

@@ -19,7 +19,7 @@ from scipy.linalg import svd
 from scipy.sparse.linalg import lsqr
 
 from fastml.solvers._errors import overflow_error
-from fastml.solvers.least_squares._cholesky import dual_coefficients
+from fastml.solvers.least_squares._products import dual_coefficients
 from fastml.solvers.least_squares._rows import Rows
 
 
@@ -54,15 +54,16 @@ def factors(rows: Rows) -> Factors:
         If a row is not finite.
     """
     mean, target_mean = rows.means()
+    root = rows.root_weights()[:, None]
     n_features = rows.shape[1]
     if not rows.is_tall:
         triangle = np.zeros((0, rows.shape[0]))
         for _, block in rows.columns(mean):
+            block *= root
             triangle = _triangle(np.concatenate([triangle, block.T]))
-        target = (rows.targets() - target_mean) * rows.root_weights()[:, None]
+        target = (rows.targets() - target_mean) * root
         return Factors(triangle.T, target, mean, target_mean, False)
     n_columns = n_features + rows.n_targets
-    root = rows.root_weights()[:, None]
     triangle = np.zeros((0, n_columns))
     for chosen in rows.blocks(least=4 * n_columns):
         block = np.empty((len(triangle) + chosen.stop - chosen.start, n_columns))

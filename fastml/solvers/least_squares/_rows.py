@@ -1,6 +1,6 @@
 """Rows, targets and weights, and blocks of them in float64."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,11 +54,12 @@ class Rows(NamedTuple):
         """Whether they are so few that a copy in float64 is made."""
         return 8 * self.shape[0] * self.shape[1] <= FEW_BYTES
 
+    def weights(self) -> np.ndarray:
+        return np.ones(self.shape[0]) if self.data.weight is None else self.data.weight[0]
+
     def root_weights(self) -> np.ndarray:
         """Square roots of the weights."""
-        if self.data.weight is None:
-            return np.ones(self.shape[0])
-        return np.sqrt(self.data.weight[0])
+        return np.sqrt(self.weights())
 
     def targets(self, rows: Any = slice(None)) -> np.ndarray:
         """Targets of some rows, of shape (n, n_targets)."""
@@ -68,23 +69,28 @@ class Rows(NamedTuple):
         codes = target[rows, None]
         return np.where(codes == (np.arange(self.n_targets) if self.n_targets > 1 else 1), 1.0, -1.0)
 
-    @np.errstate(over="ignore", invalid="ignore")
     def means(self) -> tuple[np.ndarray, np.ndarray]:
         """Weighted means of features and targets; zeros without an intercept."""
-        n_features = self.shape[1]
-        if not self.fit_intercept:
-            return np.zeros(n_features), np.zeros(self.n_targets)
-        weight = None if self.data.weight is None else self.data.weight[0]
-        total = float(self.shape[0]) if weight is None else weight.sum()
-        if isinstance(self.data.X, CSR):
-            w = np.ones(self.shape[0]) if weight is None else weight
-            return self.sparse().T @ w / total, w @ self.targets() / total
-        mean, of_targets = np.zeros(n_features), np.zeros(self.n_targets)
-        for rows in self.blocks():
-            w = np.ones(rows.stop - rows.start) if weight is None else weight[rows]
-            mean += combination(w, self.block(rows))
-            of_targets += combination(w, self.targets(rows))
-        return mean / total, of_targets / total
+        return self.feature_means(), self.target_means()
+
+    def feature_means(self) -> np.ndarray:
+        if isinstance(self.data.X, CSR) and self.fit_intercept:
+            weight = self.weights()
+            return self.sparse().T @ weight / weight.sum()
+        return self._mean(self.block, self.shape[1])
+
+    def target_means(self) -> np.ndarray:
+        return self._mean(self.targets, self.n_targets)
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def _mean(self, values: Callable, size: int) -> np.ndarray:
+        mean = np.zeros(size)
+        if self.fit_intercept:
+            weight = self.weights()
+            for rows in self.blocks():
+                mean += combination(weight[rows], values(rows))
+            mean /= weight.sum()
+        return mean
 
     def blocks(self, least: int = 1) -> Iterator[slice]:
         """Slices of the rows, at least ``least`` long but for the last."""
@@ -114,18 +120,17 @@ class Rows(NamedTuple):
             raise overflow_error()
         return copy
 
-    def columns(self, mean: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-        """Blocks of centred columns of a dense X, their rows multiplied with the roots of the weights."""
+    def columns(self, shift: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """Blocks of columns of a dense X, less ``shift``, in its dtype; each in the place of the one before."""
         n_rows, n_features = self.shape
-        size = max(1, BLOCK_BYTES // (8 * max(1, n_rows)))
-        root = None if self.data.weight is None else self.root_weights()[:, None]
+        size = max(1, BLOCK_BYTES // (shift.itemsize * max(1, n_rows)))
+        room = np.empty(
+            n_rows * min(size, n_features), shift.dtype
+        )  # once: new memory takes longer than the copy
         for first in range(0, n_features, size):
             chosen = slice(first, min(first + size, n_features))
-            block = self.data.X[:, chosen].astype(np.float64)
-            block -= mean[chosen]
-            if root is not None:
-                block *= root
-            yield chosen, block
+            block = room[: n_rows * (chosen.stop - first)].reshape(n_rows, -1)
+            yield chosen, np.subtract(self.data.X[:, chosen], shift[chosen], out=block)
 
     def sparse(self, rows: Any = None) -> Any:
         """Some rows, or all, of a CSR X, as SciPy's, in float64."""
