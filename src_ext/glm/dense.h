@@ -4,8 +4,8 @@
  * Forward, a tile of some rows times the columns of a panel: a load of X serves all the panel's columns, one
  * of the packed weights all the rows. The sums over lanes are taken for as many rows at once as there are
  * lanes, which are then the lanes of the margins. Backward, as many vectors of features times the columns,
- * summed over the block's rows in registers: each row gives these loads and a broadcast per column. Block
- * sums go to float64.
+ * summed over the block's rows in registers: each row gives these loads and a broadcast per column. Sums of
+ * some blocks go to float64.
  *
  * Where rows begin at the same place of a cache line, vectors lie on lines' boundaries, and the first one of
  * a row may lack its first lanes; the last one may lack its last lanes. (A load from two lines takes twice
@@ -26,18 +26,19 @@
 #define TALLEST 8
 INLINE int glm_tall(ptrdiff_t width) { return width == 1 ? TALLEST : width <= 6 && VEC_BYTES == 64 ? 4 : 2; }
 
-/* The next block of X, on its way into the second-level cache: each step of a tile asks for `lines` more. */
+/* The next block of X, on its way into the second-level cache: each step of a tile asks for so many `bytes`
+   more; for a line more than once, where these are less. (It takes less time than to ask whether one has.) */
 typedef struct {
     const char *at, *end;
-    int lines;
+    int bytes;
 } glm_ahead;
 
 INLINE void glm_fetch(glm_ahead *ahead) {
     if (ahead->at >= ahead->end)
         return;
-    for (int i = 0; i < ahead->lines; i++)
-        __builtin_prefetch(ahead->at + 64 * i, 0, 2);
-    ahead->at += 64 * ahead->lines;
+    for (int i = 0; i < ahead->bytes; i += 64)
+        __builtin_prefetch(ahead->at + i, 0, 2);
+    ahead->at += ahead->bytes;
 }
 
 /* call(width) with a constant, for the width of a panel. */
@@ -79,6 +80,14 @@ INLINE void flush_f32(double *p, vec_f32 v) {
 
 #endif
 
+/* Adds n sums, a whole number of vectors, to as many in float64, and begins again. */
+INLINE void OF(flush_all, KIND)(REAL *sums, double *to, ptrdiff_t n) {
+    for (ptrdiff_t k = 0; k < n; k += LANES) {
+        OF(flush, KIND)(to + k, (VEC) * (MEM *)(sums + k));
+        *(MEM *)(sums + k) = (VEC){0};
+    }
+}
+
 INLINE VEC OF(load_lanes, KIND)(const REAL *x, ptrdiff_t n, const int part) {
     return part == FIRST_LANES  ? OF(load_part, KIND)(x, n)
            : part == LAST_LANES ? OF(load_end, KIND)(x, n)
@@ -107,6 +116,8 @@ INLINE void OF(forward_tile, KIND)(const REAL *const *rows, ptrdiff_t n_features
     }                                                                                                        \
     _Pragma("GCC unroll 6") for (int c = 0; c < width; c++) {                                                \
         VEC w = *(const MEM *)(weights + c * LANES);                                                         \
+        if (width > 1)                                                                                       \
+            KEEP_IN_REGISTER(w);                                                                             \
         _Pragma("GCC unroll 8") for (int r = 0; r < tall; r++) sum[r][c] += x[r] * w;                        \
     }                                                                                                        \
     weights += width * LANES;
@@ -151,7 +162,7 @@ INLINE void OF(forward_panel, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n
 /* Adds `tall` vectors of features from x on, times the derivatives, to the sums, whose columns are `step`
  * apart; n: elements of the last one, where it is not whole. */
 INLINE void OF(backward_tile, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n_features, ptrdiff_t n,
-                                    const REAL *slopes, ptrdiff_t stride, double *sums, ptrdiff_t step,
+                                    const REAL *slopes, ptrdiff_t stride, REAL *sums, ptrdiff_t step,
                                     glm_ahead *ahead, const int width, const int tall, const int part) {
     VEC sum[BACKWARD_COLUMNS][TALLEST], of_x[TALLEST];
     const int n_whole = part == WHOLE_VECTOR ? tall : tall - 1;
@@ -159,7 +170,7 @@ INLINE void OF(backward_tile, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n
     for (int c = 0; c < width; c++)
 #pragma GCC unroll 8
         for (int v = 0; v < tall; v++)
-            sum[c][v] = (VEC){0};
+            sum[c][v] = *(const MEM *)(sums + c * step + v * LANES);
 #pragma GCC unroll 1
     for (ptrdiff_t i = 0; i < n_rows; i++, x += n_features, slopes++) {
 #pragma GCC unroll 8
@@ -179,11 +190,11 @@ INLINE void OF(backward_tile, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n
     for (int c = 0; c < width; c++)
 #pragma GCC unroll 8
         for (int v = 0; v < tall; v++)
-            OF(flush, KIND)(sums + c * step + v * LANES, sum[c][v]);
+            *(MEM *)(sums + c * step + v * LANES) = sum[c][v];
 }
 
 INLINE void OF(backward_panel, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n_features, ptrdiff_t shift,
-                                     const REAL *slopes, ptrdiff_t stride, double *sums, ptrdiff_t step,
+                                     const REAL *slopes, ptrdiff_t stride, REAL *sums, ptrdiff_t step,
                                      glm_ahead *ahead, const int width) {
     const int tall = glm_tall(width);
 #define BACKWARD(at, n, n_vectors, part)                                                                     \
@@ -229,7 +240,7 @@ static void OF(forward, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n_featu
 }
 
 static void OF(backward, KIND)(const REAL *x, ptrdiff_t n_rows, ptrdiff_t n_features, ptrdiff_t shift,
-                               const REAL *slopes, ptrdiff_t stride, double *sums, ptrdiff_t step,
+                               const REAL *slopes, ptrdiff_t stride, REAL *sums, ptrdiff_t step,
                                glm_ahead *ahead, int width) {
 #define BACKWARD_CASE(width)                                                                                 \
     OF(backward_panel, KIND)(x, n_rows, n_features, shift, slopes, stride, sums, step, &next, width);

@@ -18,13 +18,14 @@ enum {
        (Ten classes on MNIST: 5.0 ms in float32 and 12.1 in float64; 6.6 and 14.7 by at most 6 backward.) */
     FORWARD_COLUMNS = 6,
     BACKWARD_COLUMNS = VEC_BYTES == 64 ? 12 : 6,
-    MOST_BLOCK_ROWS = 512,
+    MOST_BLOCK_ROWS = 512, /* also those of which float32 products are summed in float32 */
     LEAST_BLOCK_ROWS = 16, /* a whole number of vectors of any type */
     /* Bytes of a block of X, for one panel of columns, one chunk, and more: with more columns, the sums that
-       a block's end takes to float64 cost more, and X's way from the second-level cache less. */
+       begin and end with a block cost more, and X's way from the second-level cache less. It is to have room
+       for two blocks, one being on its way, where it is as small as 512 KiB. */
     PANEL_BLOCK_BYTES = 16 << 10,
-    CHUNK_BLOCK_BYTES = 200 << 10,
-    BLOCK_BYTES = 640 << 10,
+    CHUNK_BLOCK_BYTES = 150 << 10,
+    BLOCK_BYTES = 256 << 10,
 };
 
 typedef struct {
@@ -78,10 +79,11 @@ INLINE glm_layout glm_lay_out(const glm_job *job, size_t real_size, ptrdiff_t la
         layout.packed_bytes = glm_lines(layout.n_columns * layout.width, real_size);
         layout.sums_bytes = glm_lines(layout.n_columns * layout.width, sizeof(double));
     }
-    /* Gradient, those of the intercepts, values; margins, and each row's target and weight; a vector per row
-       and column of a panel, of sums over lanes yet to be taken. */
+    /* Gradient, those of the intercepts, values, what some blocks add to the gradient; margins, and each
+       row's target and weight; a vector per row and column of a panel, of sums over lanes yet to be taken. */
     layout.share_bytes = layout.sums_bytes + glm_lines(layout.n_columns, sizeof(double)) +
                          glm_lines(job->n_active, sizeof(double)) +
+                         glm_lines(layout.n_columns * layout.width, real_size) +
                          glm_lines((layout.chunk_columns + 2) * layout.stride, real_size) +
                          glm_lines(FORWARD_COLUMNS * lanes * lanes, real_size) + 64;
     return layout;
@@ -107,7 +109,7 @@ INLINE bool glm_left_out(const glm_job *job, ptrdiff_t first, ptrdiff_t n_models
 /* A share's part of the scratch memory. */
 typedef struct {
     double *sums, *intercepts, *values;
-    void *margins, *targets, *weights, *tile;
+    void *block_sums, *margins, *targets, *weights, *tile;
 } glm_share;
 
 INLINE glm_share glm_share_at(const glm_job *job, const glm_layout *layout, int share, size_t real_size) {
@@ -119,6 +121,8 @@ INLINE glm_share glm_share_at(const glm_job *job, const glm_layout *layout, int 
     at += glm_lines(layout->n_columns, sizeof(double));
     parts.values = (double *)at;
     at += glm_lines(job->n_active, sizeof(double));
+    parts.block_sums = at;
+    at += glm_lines(layout->n_columns * layout->width, real_size);
     parts.margins = at;
     parts.targets = at + (size_t)(layout->chunk_columns * layout->stride) * real_size;
     parts.weights = at + (size_t)((layout->chunk_columns + 1) * layout->stride) * real_size;
