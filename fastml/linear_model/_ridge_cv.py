@@ -90,8 +90,8 @@ class RidgeCVFit:
             weighted = {k: v for k, v in given.items() if k == "sample_weight"}
             routed = _manual_routing({"scorer": {"score": weighted}})
         by_svd = _check_gcv_mode(X, self.gcv_mode) == "svd"
-        shared = least_squares.leave_one_out(rows, by_svd)
         strengths = alphas.astype(np.float64)
+        shared = least_squares.leave_one_out(rows, by_svd, float(strengths.min()))
         by_target = self.alpha_per_target and rows.n_targets > 1
         if self.scoring is None and not self.store_cv_results:
             squares = sum((errors**2).sum(axis=0) for _, errors in shared.errors(strengths))
@@ -191,7 +191,7 @@ class RidgeCV(RidgeCVFit, DeviceRegressorPrediction, _SklearnRidgeCV):
         None: leave-one-out.
     gcv_mode : {"auto", "svd", "eigen"} or None, default=None
         "svd" decomposes a triangular factor of X instead of products of features: slower, and exact for nearly
-        collinear columns and penalties near 0.
+        collinear columns and penalties near 0. The others do so for dense X whose products have not the digits.
     store_cv_results : bool, default=False
     alpha_per_target : bool, default=False
 

@@ -193,3 +193,26 @@ def test_best_score_is_of_scikit_learns_type_and_shape(n_targets, scoring, alpha
     assert type(ours.best_score_) is type(theirs.best_score_)
     assert np.shape(ours.best_score_) == np.shape(theirs.best_score_)
     assert_alike(ours, theirs)
+
+
+@pytest.mark.parametrize("gcv_mode", ["auto", "eigen"])
+@pytest.mark.parametrize(
+    "X",
+    [TALL + 1e8, np.column_stack([TALL, np.full(20, 1e8)]), np.column_stack([WIDE, np.full(9, 1e8)])],
+    ids=["far from 0", "tall", "wide"],
+)
+def test_leave_one_out_where_products_have_not_the_digits(X, gcv_mode):
+    """Penalties far below what rounding makes of the products: eigenvalues of 0 would be noise."""
+    y, _ = problem(X - X[0], None)
+    wanted = []
+    for alpha in ALPHAS:
+        errors = []
+        for left_out in range(len(X)):
+            kept = np.arange(len(X)) != left_out
+            augmented = np.concatenate([X[kept], np.sqrt(alpha) * np.eye(X.shape[1])])
+            coef = np.linalg.lstsq(augmented, np.append(y[kept], np.zeros(X.shape[1])), rcond=0.0)[0]
+            errors.append(y[left_out] - X[left_out] @ coef)
+        wanted.append(-np.mean(np.square(errors)))
+    model = RidgeCV(ALPHAS, fit_intercept=False, gcv_mode=gcv_mode).fit(X, y)
+    assert model.alpha_ == ALPHAS[np.argmax(wanted)]
+    assert_allclose(model.best_score_, max(wanted), rtol=1e-6)

@@ -16,10 +16,15 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import svd
 
+from fastml._csr import CSR
 from fastml.solvers.least_squares._moments import moments
 from fastml.solvers.least_squares._orthogonal import factors
 from fastml.solvers.least_squares._products import dual_coefficients, products
 from fastml.solvers.least_squares._rows import Rows
+
+# The smallest eigenvalue and penalty together, relative to the largest eigenvalue, for which products are relied upon:
+# rounding makes some 1e-15 of the largest out of 0, and what is divided by less than that is noise.
+LEAST_EIGENVALUE = 1e-10
 
 
 class LeaveOneOut(NamedTuple):
@@ -71,7 +76,7 @@ class LeaveOneOut(NamedTuple):
             yield chosen, of_rows[:, :, None] * residual / kept[:, None]
 
 
-def leave_one_out(rows: Rows, by_svd: bool) -> LeaveOneOut:
+def leave_one_out(rows: Rows, by_svd: bool, least_alpha: float) -> LeaveOneOut:
     """Decompose.
 
     Parameters
@@ -79,7 +84,10 @@ def leave_one_out(rows: Rows, by_svd: bool) -> LeaveOneOut:
     rows : Rows
     by_svd : bool
         Whether from singular values of a triangular factor rather than eigenvalues of products: twice the digits for
-        directions in which rows hardly differ, and a slower pass over the rows.
+        directions in which rows hardly differ, and a slower pass over the rows. Dense rows are decomposed so in any
+        case where eigenvalues have not the digits.
+    least_alpha : float
+        The smallest of the penalties.
 
     Returns
     -------
@@ -90,6 +98,14 @@ def leave_one_out(rows: Rows, by_svd: bool) -> LeaveOneOut:
     ValueError
         If X is not finite.
     """
+    found = _decomposed(rows, by_svd)
+    if by_svd or isinstance(rows.data.X, CSR) or not found.values.size:
+        return found
+    enough = found.values.min() + least_alpha >= LEAST_EIGENVALUE * found.values.max()
+    return found if enough else _decomposed(rows, True)
+
+
+def _decomposed(rows: Rows, by_svd: bool) -> LeaveOneOut:
     if rows.is_tall:
         return _tall(rows, by_svd)
     if by_svd:
