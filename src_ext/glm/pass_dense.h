@@ -54,7 +54,7 @@ static void OF(dense_run, KIND)(const glm_job *job, int share) {
                                  (job->gradient ? glm_panels(layout.n_columns, BACKWARD_COLUMNS) : 0);
     const int tall =
         glm_tall(glm_smaller(layout.chunk_columns, forward_brings ? FORWARD_COLUMNS : BACKWARD_COLUMNS));
-    const int bytes = (int)(1 + (tall * VEC_BYTES - 1) / glm_larger(1, n_readings));
+    const int bytes = (int)(1 + (2 * tall * VEC_BYTES - 1) / glm_larger(1, n_readings));
     memset(parts.sums, 0, (size_t)((char *)parts.margins - (char *)parts.sums));
     ptrdiff_t n_summed = 0;
     for (ptrdiff_t i = first_row; i < end; i += layout.block_rows) {
