@@ -13,6 +13,9 @@ from fastml.solvers.least_squares._rows import Rows
 # Rows whose mean is taken for the mean of all before that is known.
 SAMPLE_ROWS = 1024
 
+# Sparse rows of more features than this have no table of products.
+MOST_SPARSE_FEATURES = 2000
+
 # How much larger a sum of squares may be about the sample's mean than about the mean: digits lost when centring.
 LOST = 100.0
 
