@@ -18,8 +18,9 @@ from fastml.solvers.least_squares import Rows
 class LinearRegression(DeviceRegressorPrediction, _SklearnLinearRegression):
     """Ordinary least squares.
 
-    scikit-learn's estimator of this name, with its parameters and attributes. Dense rows are decomposed in float64: up
-    to 16 MiB of them in a copy, by LAPACK's gelsd as in scikit-learn, more by way of the triangle of an orthogonal
+    scikit-learn's estimator of this name, with its parameters and attributes. Dense rows are solved in float64: by the
+    normal equations where these have the digits, and where columns are too nearly collinear for that, by LAPACK's gelsd
+    as in scikit-learn: from a copy of up to 16 MiB of rows, of more by way of the triangle of an orthogonal
     factorisation block by block, which is as exact.
 
     Parameters

@@ -16,9 +16,6 @@ from fastml.linear_model._ridge_scores import FoldScorer
 from fastml.solvers import least_squares
 from fastml.solvers.least_squares import Moments, Rows
 
-# Sparse rows of more features than this have no table of products.
-MOST_SPARSE_FEATURES = 2000
-
 # Folds whose moments are all kept.
 MOST_TABLES = 20
 
@@ -43,7 +40,7 @@ def cross_validate(rows: Rows, folds: FoldScorer, alphas: np.ndarray) -> tuple[n
     solve : callable
         Coefficients and intercepts for a penalty.
     """
-    if isinstance(rows.data.X, CSR) and rows.shape[1] > MOST_SPARSE_FEATURES:
+    if isinstance(rows.data.X, CSR) and rows.shape[1] > least_squares.MOST_SPARSE_FEATURES:
         return _by_passes(rows, folds, alphas)
     return (_by_moments if rows.is_tall else _by_products)(rows, folds, alphas)
 

@@ -33,6 +33,7 @@
 #include "moments_csr.h"
 #undef REAL
 
+/* float32 rows in float64 arithmetic: KIND is still f64. */
 #define REAL float
 #define VARIANT f32_exact
 #include "moments_dense.h"

@@ -6,6 +6,7 @@ import sklearn.linear_model
 from numpy.testing import assert_allclose
 from scipy import sparse
 
+from fastml.kernels.cpu import glm
 from fastml.linear_model import LinearRegression
 
 rng = np.random.default_rng(0)
@@ -101,6 +102,31 @@ def test_nearly_collinear_columns_keep_their_digits(distance):
     )
     assert_allclose(ours.coef_, theirs.coef_, rtol=1e-8)
     assert_allclose(ours.singular_, theirs.singular_, rtol=1e-10)
+
+
+@pytest.mark.parametrize(("tol", "distance", "small"), [(1e-6, 4e-6, 1e-4), (1e-3, 4e-3, 1e-2)])
+def test_a_direction_is_short_beside_the_rows_not_beside_columns_of_one_size(tol, distance, small):
+    """Beside many equal columns two collinear ones seem nearer to each other, once all are of one size."""
+    draw = np.random.default_rng(0).standard_normal
+    first = draw(1000)
+    second = first + distance * draw(1000)
+    others = small * (first[:, None] + 0.5 * draw((1000, 100)))
+    rows, y = np.column_stack([first, second, others, 0.1 * small * draw(1000)]), first - second
+    ours, theirs = (
+        kind(tol=tol).fit(rows, y) for kind in (LinearRegression, sklearn.linear_model.LinearRegression)
+    )
+    assert ours.rank_ == theirs.rank_
+    assert_allclose(ours.coef_, theirs.coef_, rtol=1e-8, atol=1e-8)
+
+
+def test_a_constant_column_costs_no_second_pass(monkeypatch):
+    """Its mean is what it is, to the last digit: nothing is lost when it is taken off."""
+    passes = []
+    monkeypatch.setattr(glm, "moments", lambda *args, moments=glm.moments: passes.append(moments(*args)))
+    for constant in (0.1, 0.7, 3.3, 1e5 / 3.0):
+        passes.clear()
+        LinearRegression().fit(np.column_stack([X, np.full(80, constant)]), Y)
+        assert len(passes) == 1
 
 
 @pytest.mark.filterwarnings("error")

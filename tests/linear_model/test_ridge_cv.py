@@ -57,6 +57,19 @@ def test_errors_of_leave_one_out_are_those_of_leaving_out(X):
 
 
 @pytest.mark.parametrize("X", [TALL, WIDE], ids=["tall", "wide"])
+@pytest.mark.parametrize("gcv_mode", ["eigen", "svd"])
+@pytest.mark.parametrize("scale", [2.0**-40, 2.0**40])
+def test_leave_one_out_whatever_the_size_of_rows(X, gcv_mode, scale):
+    y, _ = problem(X, None)
+    plain, scaled = (
+        RidgeCV(alphas=size**2 * np.array(ALPHAS), gcv_mode=gcv_mode, store_cv_results=True).fit(size * X, y)
+        for size in (1.0, scale)
+    )
+    assert_allclose(scaled.cv_results_, plain.cv_results_, rtol=1e-9)
+    assert_allclose(scaled.coef_ * scale, plain.coef_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("X", [TALL, WIDE], ids=["tall", "wide"])
 @pytest.mark.parametrize("n_targets", [None, 2])
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize(

@@ -14,7 +14,14 @@ from fastml.solvers.least_squares._conjugate_gradient import solve_passes
 from fastml.solvers.least_squares._least_norm import LeastNorm, solve_least_norm
 from fastml.solvers.least_squares._leave_one_out import LeaveOneOut, leave_one_out
 from fastml.solvers.least_squares._lsqr_passes import passes_pay, solve_lsqr_passes
-from fastml.solvers.least_squares._moments import Moments, centred, moments, raw_moments, sample_mean
+from fastml.solvers.least_squares._moments import (
+    MOST_SPARSE_FEATURES,
+    Moments,
+    centred,
+    moments,
+    raw_moments,
+    sample_mean,
+)
 from fastml.solvers.least_squares._orthogonal import (
     Factors,
     factors,
@@ -26,6 +33,7 @@ from fastml.solvers.least_squares._products import Products, dual_coefficients, 
 from fastml.solvers.least_squares._rows import Rows
 
 __all__ = [
+    "MOST_SPARSE_FEATURES",
     "Factors",
     "LeastNorm",
     "LeaveOneOut",

@@ -2,9 +2,9 @@
 
 Products of features (of rows, where there are fewer) need one pass over X, and their eigenvalues are the squares of
 singular values. Squares have half the digits: they are enough where each direction is either well above what rounding
-makes of 0, or so far below ``cutoff`` that gelsd leaves it out too. Columns of very different sizes are brought to one
-first, for how near they are to collinear does not depend on sizes. Where neither is enough, rows themselves are
-decomposed, or an orthogonal factor of theirs.
+makes of 0, or below ``cutoff`` by more than that, so that gelsd leaves it out too. Columns of very different sizes are
+brought to one (equilibrated) first, for how near they are to collinear does not depend on sizes. Where neither is
+enough, rows themselves are decomposed, or an orthogonal factor of theirs.
 
 References
 ----------
@@ -20,7 +20,7 @@ import numpy as np
 from scipy.linalg import eigh, lapack, lstsq
 
 from fastml.solvers.least_squares._moments import Moments, moments_in_range
-from fastml.solvers.least_squares._orthogonal import factors
+from fastml.solvers.least_squares._orthogonal import factors, solve_svd
 from fastml.solvers.least_squares._products import dual_coefficients, products_in_range
 from fastml.solvers.least_squares._rows import Rows
 
@@ -28,7 +28,7 @@ from fastml.solvers.least_squares._rows import Rows
 # and six to float32 ones, which have no more.
 LEAST_EIGENVALUE = {"float64": 1e-6, "float32": 1e-10}
 
-# Rounding makes some 1e-15 of the largest eigenvalue out of 0: what is left out is told from it down to this share.
+# Rounding moves eigenvalues by some 1e-15 of the largest, and surely by less than this.
 ROUNDED = 1e-13
 
 # Between these, sums of products and their eigenvalues stay in float64's range.
@@ -71,32 +71,33 @@ def solve_least_norm(rows: Rows, cutoff: float) -> LeastNorm:
     ValueError
         If a row is not finite.
     """
-    found = _by_features(rows, cutoff) if rows.is_tall else _by_rows(rows, cutoff)
+    least = LEAST_EIGENVALUE[rows.data.X.dtype.name]
+    found = (_by_features if rows.is_tall else _by_rows)(rows, cutoff, least)
     return _orthogonally(rows, cutoff) if found is None else found
 
 
-def _by_features(rows: Rows, cutoff: float) -> LeastNorm | None:
+def _by_features(rows: Rows, cutoff: float, least: float) -> LeastNorm | None:
     taken = moments_in_range(rows, exact=True)
     if taken is None:  # squares have left float64's range; rows need not have
         return None
-    rule = _Rule(cutoff, LEAST_EIGENVALUE[rows.data.X.dtype.name])
-    solved = _by_eigenvalues(taken.gram, taken.cross, rule)
+    solved = _by_eigenvalues(taken.gram, taken.cross, cutoff, least)
     if solved is None:
-        solved = _of_one_size(taken, rule)
+        solved = _equilibrated(taken, cutoff, least)
     return None if solved is None else LeastNorm(*solved, taken.mean, taken.target_mean)
 
 
-def _by_rows(rows: Rows, cutoff: float) -> LeastNorm | None:
+def _by_rows(rows: Rows, cutoff: float, least: float) -> LeastNorm | None:
     taken = products_in_range(rows, exact=True)
     if taken is None:  # as above
         return None
     gram, filling = taken.gram, 0.0
     if rows.fit_intercept:
         root = rows.root_weights()
-        # Centred rows have no part along the weights' roots. Given one there, they are of full rank, as a rule.
+        # The products of centred rows have the weights' roots for a null vector, along which targets have no part. With
+        # the mean of all eigenvalues there they are of full rank, as a rule, and Cholesky's factor is enough.
         filling = float(gram.diagonal().mean())
         gram += filling / (root @ root) * np.outer(root, root)
-    solved = _by_eigenvalues(gram, taken.target, _Rule(cutoff, LEAST_EIGENVALUE[rows.data.X.dtype.name]))
+    solved = _by_eigenvalues(gram, taken.target, cutoff, least)
     if solved is None:
         return None
     dual, singular = solved
@@ -106,30 +107,26 @@ def _by_rows(rows: Rows, cutoff: float) -> LeastNorm | None:
     return LeastNorm(coef, singular, taken.mean, taken.target_mean)
 
 
-class _Rule(NamedTuple):
-    """Which singular values are taken for 0, and down to which share of the largest eigenvalues are relied upon."""
+def _n_left_out(values: np.ndarray, share: float, least: float) -> int | None:
+    """How many of ascending eigenvalues are below a share of the largest.
 
-    cutoff: float
-    least: float
-
-    def n_left_out(self, values: np.ndarray) -> int | None:
-        """How many ascending eigenvalues are; None where that can't be told, or what is left is too small."""
-        largest = values[-1] if len(values) else 0.0
-        if not SMALLEST < largest < LARGEST:
-            return None
-        limit = self.cutoff**2 * largest
-        n = int(np.searchsorted(values, limit, side="right"))
-        if n and (self.cutoff**2 < ROUNDED or np.abs(values[:n]).max() > 0.25 * limit):
-            return None
-        return None if n == len(values) or values[n] < self.least * largest else n
+    None where rounding leaves that open, or another one is below ``least`` of the largest, and not to be relied upon.
+    """
+    largest = values[-1] if len(values) else 0.0
+    if not SMALLEST < largest < LARGEST:
+        return None
+    n = int(np.searchsorted(values, share * largest, side="right"))
+    if n == len(values) or values[n] < least * largest:
+        return None
+    return None if n and np.abs(values[:n]).max() > (share - ROUNDED) * largest else n
 
 
 def _by_eigenvalues(
-    products: np.ndarray, right: np.ndarray, rule: _Rule
+    products: np.ndarray, right: np.ndarray, cutoff: float, least: float
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Solutions by target, and singular values; eigenvectors are needed only where some are left out."""
     values = _eigenvalues(products)
-    n = rule.n_left_out(values)
+    n = _n_left_out(values, cutoff**2, least)
     if n is None:
         return None
     if n == 0:
@@ -140,19 +137,23 @@ def _by_eigenvalues(
     return coef, _filled(np.sqrt(values[n:]), len(values))
 
 
-def _of_one_size(taken: Moments, rule: _Rule) -> tuple[np.ndarray, np.ndarray] | None:
-    """By a factor B of the products, B'B, that is made of columns brought to one size, and brought back."""
+def _equilibrated(taken: Moments, cutoff: float, least: float) -> tuple[np.ndarray, np.ndarray] | None:
+    """By a factor B of the products, B'B, that is made of columns brought to one size, and brought back.
+
+    Singular values of columns of one size are not those that ``cutoff`` is for: what of them is left out is nothing but
+    rounding, and changes B by less than ``cutoff`` of its norm, which is that of its longest column at least.
+    """
     squares = taken.gram.diagonal()
     if not SMALLEST < squares.min() <= squares.max() < LARGEST:
         return None
     sizes = np.sqrt(squares)
     values, vectors = _eigenvectors(taken.gram / sizes / sizes[:, None])
-    n = rule.n_left_out(values)
-    if n is None:
+    n = _n_left_out(values, 2.0 * ROUNDED, least)
+    if n is None or (n and ROUNDED * values[-1] > cutoff**2):
         return None
     roots, vectors = np.sqrt(values[n:]), vectors[:, n:]
     factor, right = (vectors * roots).T * sizes, (taken.cross / sizes) @ vectors / roots
-    coef, singular = _decomposed(factor, right.T, rule.cutoff)
+    coef, singular = _gelsd(factor, right.T, cutoff)
     return coef, _filled(singular, len(sizes))
 
 
@@ -173,22 +174,16 @@ def _orthogonally(rows: Rows, cutoff: float) -> LeastNorm:
     if rows.is_few:
         mean, target_mean = rows.means()
         target = (rows.targets() - target_mean) * rows.root_weights()[:, None]
-        return LeastNorm(*_decomposed(rows.centred_copy(mean), target, cutoff), mean, target_mean)
-    factored = factors(rows)
-    n_features = rows.shape[1]
-    means = factored.mean, factored.target_mean
-    if factored.is_tall:
-        triangle, right = factored.matrix[:n_features], factored.right[:n_features]
-        return LeastNorm(*_decomposed(triangle, right, cutoff), *means)
-    # X = A Q': the solution is X' (A')^+ A^+ y, of which the middle is taken relative to the largest singular value, so
-    # that no square leaves float64's range.
-    inner, singular = _decomposed(factored.matrix, factored.right, cutoff)
-    largest = singular.max(initial=0.0) or 1.0
-    dual, _ = _decomposed(factored.matrix.T / largest, inner.T, cutoff)
-    return LeastNorm(dual_coefficients(rows, factored.mean, dual) / largest, singular, *means)
+        return LeastNorm(*_gelsd(rows.centred_copy(mean), target, cutoff), mean, target_mean)
+    factored, n_features = factors(rows), rows.shape[1]
+    if factored.is_tall:  # without singular vectors
+        solved = _gelsd(factored.matrix[:n_features], factored.right[:n_features], cutoff)
+    else:
+        solved = solve_svd(rows, factored, np.zeros(rows.n_targets), cutoff)
+    return LeastNorm(*solved, factored.mean, factored.target_mean)
 
 
-def _decomposed(matrix: np.ndarray, right: np.ndarray, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
+def _gelsd(matrix: np.ndarray, right: np.ndarray, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
     """Solutions by target, and singular values, by LAPACK's gelsd."""
     solution, _, _, singular = lstsq(matrix, right, cond=cutoff, check_finite=False)
     return solution.T, singular

@@ -134,14 +134,14 @@ def _dual_decomposed(rows: Rows, matrix: np.ndarray, by_svd: bool) -> tuple[np.n
     """Eigenvalues and vectors of X X', but for the vector that centring has taken the rows' span."""
     root = rows.root_weights()
     root /= np.linalg.norm(root)
-    # Made the largest by far, so that it is told from other directions in which rows do not differ.
-    scale = 2.0 * np.sqrt(np.abs(matrix).max(initial=0.0) * len(matrix)) + 1.0
+    # Made the largest, at twice what any other can be, so that it is told from directions in which rows do not differ.
+    largest = 2.0 * len(matrix) * np.abs(matrix).max(initial=0.0) or 1.0
     if by_svd:
-        beside = [scale * np.abs(matrix).max(initial=1.0) * root[:, None]] if rows.fit_intercept else []
-        left, s, _ = svd(np.concatenate([*beside, matrix], axis=1), full_matrices=False)
-        values, vectors = s**2, left
+        beside = [largest * root[:, None]] if rows.fit_intercept else []
+        vectors, s, _ = svd(np.concatenate([*beside, matrix], axis=1), full_matrices=False)
+        values = s**2
     else:
-        added = scale**2 * np.outer(root, root) if rows.fit_intercept else 0.0
+        added = largest * np.outer(root, root) if rows.fit_intercept else 0.0
         values, vectors = np.linalg.eigh(matrix + added)
         values, vectors = np.maximum(values, 0.0)[::-1], vectors[:, ::-1]
     first = int(rows.fit_intercept)

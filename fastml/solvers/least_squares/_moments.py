@@ -1,6 +1,6 @@
 """Means and products of features and targets about them, from one pass over X."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from fastml.solvers.least_squares._rows import Rows
 
 # Rows whose mean is taken for the mean of all before that is known.
 SAMPLE_ROWS = 1024
+
+# Sparse rows of more features than this have no table of products.
+MOST_SPARSE_FEATURES = 2000
 
 # How much larger a sum of squares may be about the sample's mean than about the mean: digits lost when centring.
 LOST = 100.0
@@ -154,7 +157,10 @@ def sample_mean(rows: Rows) -> np.ndarray:
         return shift
     step = -(-rows.shape[0] // SAMPLE_ROWS)
     fetch = for_device(rows.device).arrays.fetch
-    shift[: rows.shape[1]] = fetch(X[::step]).mean(axis=0, dtype=np.float64)
+    sample = fetch(X[::step]).astype(np.float64)
+    first = sample[0].copy()
+    sample -= first  # of a constant column the mean is what it is, to the last digit
+    shift[: rows.shape[1]] = first + sample.mean(axis=0)
     if target.dtype != np.int32:
         shift[rows.shape[1] :] = fetch(target[:, ::step]).mean(axis=1)
     return rounded(shift, rows)
@@ -165,10 +171,8 @@ def rounded(shift: np.ndarray, rows: Rows) -> np.ndarray:
     return shift.astype(rows.data.X.dtype).astype(np.float64)
 
 
-def _lost(table: np.ndarray, taken: Any) -> bool:
+def _lost(table: np.ndarray, taken: Moments) -> bool:
     """Whether centring has cost more digits than it should, in a column that is not constant."""
-    before, after = (
-        np.einsum("ii->i", table[: len(taken.gram), : len(taken.gram)]),
-        np.einsum("ii->i", taken.gram),
-    )
+    after = taken.gram.diagonal()
+    before = table.diagonal()[: len(after)]
     return bool((before > LOST * np.maximum(after, np.finfo(np.float64).tiny)).any())

@@ -17,12 +17,9 @@ from fastml._csr import CSR
 from fastml.kernels import for_device
 from fastml.kernels.glm_data import Rule, new_models
 from fastml.solvers._errors import overflow_error
-from fastml.solvers.least_squares._moments import Moments, moments
+from fastml.solvers.least_squares._moments import MOST_SPARSE_FEATURES, Moments, moments
 from fastml.solvers.least_squares._orthogonal import Factors
 from fastml.solvers.least_squares._rows import Rows
-
-# Sparse rows of more features than this have no table of products.
-MOST_SPARSE_FEATURES = 2000
 
 
 def solve_positive(
