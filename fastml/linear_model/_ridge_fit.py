@@ -229,7 +229,7 @@ def _about(coef: np.ndarray, mean: np.ndarray, target_mean: np.ndarray, solver: 
 
 
 def _svd(rows: Rows, settings: Settings) -> Fitted:
-    factored = least_squares.factors(rows)
+    factored = least_squares.few_factors(rows)
     cutoff = np.finfo(np.float64).eps * max(rows.shape)
     coef, _ = least_squares.solve_svd(rows, factored, settings.alphas, cutoff)
     return _about(coef, factored.mean, factored.target_mean, "svd")

@@ -88,6 +88,17 @@ def test_more_features_than_rows(solver, fit_intercept):
     assert_allclose(model.coef_, wanted.coef_, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.filterwarnings("ignore:Singular matrix")
+@pytest.mark.parametrize("solver", ["cholesky", "svd"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_more_features_than_rows_of_many_sizes(solver, fit_intercept):
+    """Without a penalty the rows are met, whatever their condition."""
+    rng = np.random.default_rng(0)
+    rows, y = rng.standard_normal((25, 28)) * 10.0 ** rng.integers(-6, 7, 28), rng.standard_normal(25)
+    model = Ridge(0.0, solver=solver, fit_intercept=fit_intercept).fit(rows, y)
+    assert_allclose(model.predict(rows), y, atol=1e-3)
+
+
 @pytest.mark.parametrize("weight", [None, WEIGHT[1:31]], ids=["unweighted", "weighted"])
 @pytest.mark.parametrize("mean", [0.0, 1e4])
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from fastml.solvers.least_squares._moments import (
 from fastml.solvers.least_squares._orthogonal import (
     Factors,
     factors,
+    few_factors,
     solve_lsqr,
     solve_svd,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "conjugate_gradient",
     "dual_coefficients",
     "factors",
+    "few_factors",
     "leave_one_out",
     "moments",
     "passes_pay",

@@ -76,6 +76,18 @@ def factors(rows: Rows) -> Factors:
     return Factors(triangle[:, :n_features], triangle[:, n_features:], mean, target_mean, True)
 
 
+def few_factors(rows: Rows) -> Factors:
+    """`factors` for `solve_svd`, of few rows the rows themselves, whose singular vectors keep all digits.
+
+    A wide factor leaves coefficients to a combination of rows, in which those of condition 1e8 have none left.
+    """
+    if rows.is_tall or not rows.is_few:
+        return factors(rows)
+    mean, target_mean = rows.means()
+    target = (rows.targets() - target_mean) * rows.root_weights()[:, None]
+    return Factors(rows.centred_copy(mean), target, mean, target_mean, True)
+
+
 def _triangle(block: np.ndarray) -> np.ndarray:
     if not np.isfinite(block).all():
         raise overflow_error()
@@ -118,7 +130,7 @@ def _decomposed(factored: Factors) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if not factored.is_tall:
         return svd(factored.matrix, full_matrices=False)
     left, s, right = svd(factored.matrix[:n], full_matrices=False)
-    below = np.zeros((len(factored.matrix) - n, len(s)))
+    below = np.zeros((max(0, len(factored.matrix) - n), len(s)))
     return np.concatenate([left, below]), s, right
 
 
