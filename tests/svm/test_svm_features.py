@@ -427,6 +427,7 @@ def test_a_matrix_that_was_given_is_not_copied(monkeypatch, name, share):
     mine, other = (getattr(module, name)(**parameters).fit(K, labels) for module in (fastml.svm, sklearn.svm))
     if name.endswith("R"):
         np.testing.assert_allclose(mine.predict(K), other.predict(K), atol=2e-3)
+        np.testing.assert_allclose(mine.predict(K[:9]), other.predict(K[:9]), atol=2e-3)
         return
     values = other.decision_function(K)
     np.testing.assert_allclose(mine.decision_function(K), values, atol=2e-3)
@@ -434,3 +435,5 @@ def test_a_matrix_that_was_given_is_not_copied(monkeypatch, name, share):
     told = np.abs(values) > 0.01 * np.abs(values).max()
     assert told.sum() > 200
     np.testing.assert_array_equal(mine.predict(K)[told], other.predict(K)[told])
+    few = told[:9]
+    np.testing.assert_array_equal(mine.predict(K[:9])[few], other.predict(K[:9])[few])

@@ -124,9 +124,8 @@ class Rows(NamedTuple):
         """Blocks of columns of a dense X, less ``shift``, in its dtype; each in the place of the one before."""
         n_rows, n_features = self.shape
         size = max(1, BLOCK_BYTES // (shift.itemsize * max(1, n_rows)))
-        room = np.empty(
-            n_rows * min(size, n_features), shift.dtype
-        )  # once: new memory takes longer than the copy
+        # Once: new memory takes longer than the copy.
+        room = np.empty(n_rows * min(size, n_features), shift.dtype)
         for first in range(0, n_features, size):
             chosen = slice(first, min(first + size, n_features))
             block = room[: n_rows * (chosen.stop - first)].reshape(n_rows, -1)
